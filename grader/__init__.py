@@ -1,0 +1,1 @@
+"""Brownout: learn production patterns by outage. The program behind `learn`."""

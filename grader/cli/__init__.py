@@ -1,0 +1,24 @@
+"""The command `learn`.
+
+`line.py` makes words a call, `app.py` declares the lines to typer, `ending.py` makes of whatever happened an exit code
+and one line. Each command is a module of its own, which calls and prints; no logic.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """The entry point of `learn`."""
+    try:
+        from grader.cli.line import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    if code == 130:
+        from grader.cli.ending import interrupted
+
+        interrupted()
+    sys.exit(code)

@@ -1,0 +1,97 @@
+"""The command lines, declared to typer: arguments, options, help. What a command does is in the module of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from grader.cli.ending import PipeClosed, Usage
+from grader.cli.line import Call
+
+GroupName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="GROUP", help="2, group-2, or its folder. Without it: the one you are in, or the current one."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON (grader/report/schema.json says how).")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Replay the run with this seed.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Play with the incident: latency=10x.")
+]
+All = Annotated[bool, typer.Option("--all", help="Show every stage and every failure.")]
+PatternName = Annotated[
+    str | None, typer.Argument(metavar="PATTERN", help="Such as timeout. Without it: the first that is red.")
+]
+FileName = Annotated[
+    str | None, typer.Argument(metavar="FILE", help="Such as service/app.py. Without it: all that you changed.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def parse(words: Sequence[str]) -> int:
+    """Parse the words and carry out the command. Raises Usage for words that mean nothing."""
+    try:
+        code = app(args=list(words), prog_name="learn", standalone_mode=False)
+    except typer.TyperException as error:
+        raise Usage(error.format_message().rstrip("."), "learn --help") from None
+    except SystemExit:  # what typer makes of a help text that nobody reads to its end
+        raise PipeClosed from None
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def status(context: typer.Context, as_json: Json = False) -> int:
+    """Learn production patterns by outage: trigger it, feel it, fix it, prove it.
+
+    Without a command: where you are, and the next step.
+    """
+    if context.invoked_subcommand is None:
+        return Call("status", (), {"as_json": as_json})()
+    if as_json:
+        raise Usage("--json comes after the command", f"learn {context.invoked_subcommand} --json")
+    return 0
+
+
+@app.command()
+def next(group: GroupName = None, as_json: Json = False) -> int:  # noqa: A001
+    """The briefing, and what to do now."""
+    from grader.cli.next import command
+
+    return command(group, as_json=as_json)
+
+
+@app.command()
+def trigger(group: GroupName = None, seed: Seed = None, settings: Settings = None, as_json: Json = False) -> int:
+    """Replay the incident on your code."""
+    from grader.cli.trigger import command
+
+    return command(group, seed=seed, settings=settings or (), as_json=as_json)
+
+
+@app.command()
+def check(group: GroupName = None, show_all: All = False, seed: Seed = None, as_json: Json = False) -> int:
+    """Run the tests; a pass opens the next group."""
+    from grader.cli.check import command
+
+    return command(group, seed=seed, show_all=show_all, as_json=as_json)
+
+
+@app.command()
+def hint(group: GroupName = None, pattern: PatternName = None, as_json: Json = False) -> int:
+    """One step further each time."""
+    from grader.cli.hint import command
+
+    return command(group, pattern, as_json=as_json)
+
+
+@app.command()
+def reset(group: GroupName = None, file: FileName = None, yes: Yes = False, as_json: Json = False) -> int:
+    """Back to the start; asks, and keeps a copy."""
+    from grader.cli.reset import command
+
+    return command(group, file, yes=yes, as_json=as_json)

@@ -1,0 +1,33 @@
+"""`learn check`: run a group's suite on the learner's code, and open the next group when it passes."""
+
+from __future__ import annotations
+
+import sys
+
+from grader.cli import desk
+from grader.cli.ending import Exit, warn
+from grader.progress import spoilt
+
+
+def command(group: str | None = None, *, seed: int | None = None, show_all: bool = False, as_json: bool = False) -> int:
+    course = desk.course()
+    chosen = course.chosen(group)
+    seed = course.seed(chosen) if seed is None else seed
+
+    from grader.report.ink import ink
+    from grader.report.terminal import Live, screen
+    from grader.suite import run
+
+    with (
+        course.store.as_shipped(chosen) as pristine,
+        course.store.locked("check.lock", lambda: warn("another learn check runs in this workspace: waiting for it")),
+        Live(sys.stderr, ink(sys.stderr), f"Group {chosen.number}") as live,
+    ):
+        outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
+    recorded = course.record(chosen, outcome)
+    code = Exit.OURS if spoilt(outcome) else Exit.PASSED if recorded.passed else Exit.FAILED
+    if as_json:
+        from grader.report import machine
+
+        return desk.finish_json(course, machine.Check(exit=code, result=machine.check(chosen, outcome, recorded)))
+    return desk.finish(course, screen(chosen, outcome, recorded, ink(sys.stdout), show_all=show_all), code)

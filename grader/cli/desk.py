@@ -1,0 +1,45 @@
+"""What the commands share: the learner's course from the folder they are in, and the last words of a command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader.cli.ending import Exit, say, warn
+from grader.curriculum import NoWorkspace, find_workspace
+from grader.progress import Course
+
+if TYPE_CHECKING:
+    from grader.report import machine
+
+
+def course() -> Course:
+    """The course of the workspace around the current folder. Raises NoWorkspace."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise NoWorkspace("this folder no longer exists", "cd path/to/brownout") from None
+    return Course(find_workspace(here), here)
+
+
+def finish(course: Course, text: str, code: Exit = Exit.PASSED) -> int:
+    """Print a screen, and after it what went wrong beside the work."""
+    say(text)
+    for line in course.store.notes:
+        warn(line)
+    return code
+
+
+def finish_json(course: Course, answer: machine.AnyAnswer) -> int:
+    """Print an answer, with what went wrong beside the work inside it."""
+    from grader.report import machine
+
+    answer.notes = list(course.store.notes)
+    say(machine.text(answer))
+    return answer.exit
+
+
+def from_here(course: Course, file: Path) -> str:
+    """The file as one would type it in the current folder."""
+    return os.path.relpath(file, course.here)

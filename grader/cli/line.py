@@ -1,0 +1,77 @@
+"""From the words typed to a call and its exit code, and no more imported than that call needs.
+
+typer takes 40 ms to import, and 90 more as soon as there is a parameter to validate, which it does with pydantic. So a
+line of plain words and flags, spelled out in full, is called directly. All others are typer's: options with a value,
+short ones, --help, and whatever is wrong. A test holds that both ways lead to the same call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+JSON = {"--json": "as_json"}
+
+
+class Line(NamedTuple):
+    """What may follow a command: so many arguments at most, and these flags, by the parameter that each sets."""
+
+    arguments: int
+    flags: dict[str, str]
+
+
+LINES = {
+    "next": Line(1, JSON),
+    "trigger": Line(1, JSON),
+    "check": Line(1, {"--all": "show_all", **JSON}),
+    "hint": Line(2, JSON),
+    "reset": Line(2, {"--yes": "yes", **JSON}),
+}
+STATUS = Line(0, JSON)  # `learn` alone
+
+
+class Call(NamedTuple):
+    """A command, by the name of its module, with its arguments and its flags."""
+
+    command: str
+    arguments: tuple[str, ...]
+    flags: dict[str, bool]
+
+    def __call__(self) -> int:
+        from importlib import import_module
+
+        code: int = import_module(f"grader.cli.{self.command}").command(*self.arguments, **self.flags)
+        return code
+
+
+def run(words: Sequence[str]) -> int:
+    """Carry out one command line, and return its exit code. Raises KeyboardInterrupt only."""
+    from grader.cli.ending import explain, prepare
+
+    prepare()
+    try:
+        if call := plain(words):
+            return call()
+        from grader.cli.app import parse
+
+        return parse(words)
+    except Exception as error:
+        return explain(error, command_of(words), as_json="--json" in words)
+
+
+def plain(words: Sequence[str]) -> Call | None:
+    """The call that the words mean, if they are all arguments and flags as declared above; else None."""
+    if words and words[0] in LINES:
+        command, line, rest = words[0], LINES[words[0]], words[1:]
+    else:
+        command, line, rest = "status", STATUS, words
+    arguments = tuple(word for word in rest if not word.startswith("-"))
+    flags = [word for word in rest if word.startswith("-")]
+    if len(arguments) > line.arguments or any(flag not in line.flags for flag in flags):
+        return None
+    return Call(command, arguments, {line.flags[flag]: True for flag in flags})
+
+
+def command_of(words: Sequence[str]) -> str:
+    """The command that the words are about, however wrong they are."""
+    return next((word for word in words if word in LINES), "status")

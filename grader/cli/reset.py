@@ -1,0 +1,39 @@
+"""`learn reset`: back to the start, with a copy kept."""
+
+from __future__ import annotations
+
+import sys
+
+from grader.cli import desk
+from grader.cli.ending import Exit, Usage
+from grader.progress import Reset, files_of
+
+
+def command(group: str | None = None, file: str | None = None, *, yes: bool = False, as_json: bool = False) -> int:
+    course = desk.course()
+    chosen, name = course.chosen_with(group, file, files_of)
+    files = course.changed(chosen, name)
+
+    from grader.report.ink import ink
+    from grader.report.reset import question, screen
+
+    paint = ink(sys.stdout)
+    if files and not yes:
+        if as_json or not sys.stdin.isatty():
+            raise Usage("learn reset asks first, and nobody is here to answer", f"learn reset {chosen.id} --yes")
+        if not _agreed(question(chosen, files, paint)):
+            return desk.finish(course, "Nothing was changed.\n")
+    done = course.reset(chosen, files) if files else Reset((), (), None)
+    if as_json:
+        from grader.report import machine
+
+        return desk.finish_json(course, machine.Reset(exit=Exit.PASSED, result=machine.reset(course, chosen, done)))
+    kept = desk.from_here(course, done.kept) if done.kept else ""
+    return desk.finish(course, screen(chosen, done, kept, paint))
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

@@ -1,0 +1,40 @@
+"""`learn trigger`: the incident, replayed on the learner's code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from grader.cli import desk
+from grader.cli.ending import Exit, Usage
+
+
+def command(
+    group: str | None = None, *, seed: int | None = None, settings: Sequence[str] = (), as_json: bool = False
+) -> int:
+    chosen_settings = dict(_setting(text) for text in settings)
+    course = desk.course()
+    chosen = course.chosen(group)
+    seed = course.seed(chosen) if seed is None else seed
+
+    from grader.story.trigger import play
+
+    with course.store.as_shipped(chosen) as pristine:
+        outcome = play(chosen, root=chosen.path, pristine=pristine, seed=seed, settings=chosen_settings)
+    course.triggered(chosen)
+    if as_json:
+        from grader.report import machine
+
+        result = machine.TriggerResult(group=chosen.id, seed=seed, settings=chosen_settings, outcome=outcome)
+        return desk.finish_json(course, machine.Trigger(exit=Exit.PASSED, result=result))
+    from grader.report.ink import ink
+    from grader.report.trigger import screen
+
+    return desk.finish(course, screen(chosen, outcome, ink(sys.stdout)))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not (name and found and value):
+        raise Usage(f"--set takes NAME=VALUE, and not “{text}”", "learn trigger --set latency=10x")
+    return name, value

@@ -1,0 +1,29 @@
+"""Randomness from the seed: `random`, `os.urandom` and what stands on it (`uuid4`, `secrets`, numpy's)."""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from typing import Any
+
+
+def install(seed: str) -> None:
+    """Seed every source of randomness of this process. Hash seeds come from PYTHONHASHSEED, set before it starts."""
+    source = random.Random(f"{seed}/urandom")
+    module: Any = random
+    identifiers: Any = uuid
+    os.urandom = module._urandom = source.randbytes
+    if hasattr(os, "getrandom"):
+        os.getrandom = lambda size, _=0: source.randbytes(size)
+    reseed = random.Random.seed
+
+    def seed_ours(self: random.Random, a: Any = None, version: int = 2) -> None:
+        """As ever, but where the machine's own entropy would be drawn."""
+        reseed(self, source.getrandbits(256) if a is None else a, version)
+
+    random.Random.seed = seed_ours  # type: ignore[method-assign]
+    module.seed = module._inst.seed
+    random.seed(f"{seed}/random")
+    identifiers._node = 0x020000000001  # uuid1: neither this machine's address, nor its clock
+    identifiers._generate_time_safe = None

@@ -1,0 +1,371 @@
+"""What pytest gets from us: the fixtures `scene`, `incident` and `probes`, the marks, `expect`, and an outcome for each test.
+
+Registered as an entry point, it does nothing but in a group's folder. How a suite is run, on a copy and on all cores, is
+`suite.py`'s.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import re
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grader.outcome import Failure, Metric, Place, TestOutcome, Verdict
+
+if TYPE_CHECKING:
+    from grader.sim import Forkserver, Tape
+    from grader.world.scene import Scene
+
+REAL_SECONDS = 60
+"""A test may take this long in real time; a suite is meant to take five."""
+
+_MISTAKES = frozenset(
+    "NameError AttributeError TypeError ImportError ModuleNotFoundError UnboundLocalError RecursionError".split()
+)
+"""Exceptions that mean a slip in the learner's code rather than the outside's doing."""
+
+_group_key = pytest.StashKey[Any]()
+_metrics_key = pytest.StashKey[list[Metric]]()
+_scene_key = pytest.StashKey[Any]()
+_began_key = pytest.StashKey[float]()
+_outcome_key = pytest.StashKey[TestOutcome]()
+_current: list[pytest.Item] = []
+
+
+class ProductionFailure(AssertionError):
+    """The incident still happens. `code` is short and stable, `sees` is what production sees."""
+
+    def __init__(self, code: str, sees: str) -> None:
+        super().__init__(sees)
+        self.code = code
+        self.sees = sees
+
+
+def expect(
+    metric: str,
+    value: float,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    code: str,
+    sees: str,
+    unit: str = "",
+) -> None:
+    """State a bound on a measured figure, and record how far the figure lies from it.
+
+    Exactly one of `at_most` and `at_least`. `code` is a short and stable name for the failure, `sees` what production
+    sees when the bound does not hold. Raises ProductionFailure.
+    """
+    if (at_most is None) == (at_least is None):
+        raise TypeError("expect() takes either at_most or at_least")
+    bound = at_most if at_most is not None else at_least
+    assert bound is not None
+    relation = "at_most" if at_most is not None else "at_least"
+    holds = value <= bound if relation == "at_most" else value >= bound
+    if _current:
+        _current[-1].stash[_metrics_key].append(Metric(metric, float(value), float(bound), relation, unit, code))
+    if not holds:
+        raise ProductionFailure(code, sees)
+
+
+# ------------------------------------------------------------------------------------------------ pytest's hooks
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("brownout")
+    group.addoption("--seed", type=int, help="replay the run of this seed (groups only; default: random)")
+    group.addoption(
+        "--real-limits", choices=["on", "off"], default="on", help="off: no limit in real time, for a debugger"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "stage(number): the stage that the test belongs to; 0 for sanity")
+    config.addinivalue_line("markers", "pattern(*ids): the patterns that the test judges")
+    if config.getoption("seed") is None:
+        config.option.seed = random.SystemRandom().randrange(1_000_000)
+    if _group_toml(Path(config.invocation_params.dir)) or any(_group_toml(Path(a.split("::")[0])) for a in config.args):
+        _warm_up(config)  # while pytest collects
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if config.stash.get(_forkserver_key, None) is None:
+        return []
+    return [f"brownout: run seed {config.option.seed} (replay with --seed {config.option.seed})"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        group = _group_of(item)
+        if group is not None:
+            item.stash[_group_key] = group
+            if item.config.getoption("real_limits") == "on" and item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(REAL_SECONDS))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    forkserver = config.stash.get(_forkserver_key, None)
+    if forkserver is not None:
+        forkserver.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    item.stash[_metrics_key] = []
+    item.stash[_began_key] = time.monotonic()
+    _current.append(item)
+    try:
+        return (yield)
+    finally:
+        _current.pop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.stash.get(_group_key, None) is None:
+        return report
+    if call.excinfo is not None:
+        outcome = _judge(item, call.excinfo.value)
+        report.longrepr = explain(outcome, item.config.option.seed)
+    elif report.when == "call":
+        outcome = _outcome(item, Verdict.PASSED, None)
+    else:
+        return report
+    item.stash[_outcome_key] = outcome
+    return report
+
+
+def outcome_of(item: pytest.Item) -> TestOutcome | None:
+    """What became of a test that has run; None if nothing was recorded."""
+    return item.stash.get(_outcome_key, None)
+
+
+# ------------------------------------------------------------------------------------------------ fixtures
+
+_forkserver_key = pytest.StashKey["Forkserver"]()
+
+
+def _warm_up(config: pytest.Config) -> Forkserver:
+    forkserver = config.stash.get(_forkserver_key, None)
+    if forkserver is None:
+        from grader.sim import Forkserver
+
+        forkserver = config.stash[_forkserver_key] = Forkserver.launch(config.option.seed)
+    return forkserver
+
+
+def use_forkserver(config: pytest.Config, forkserver: Forkserver) -> None:
+    """Let the tests fork their hosts from this warm parent."""
+    config.stash[_forkserver_key] = forkserver
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """The group's service, not yet running, and the run's seed."""
+    from grader.sim import Service
+    from grader.world.scene import Scene
+
+    group = request.node.stash[_group_key]
+    patience = 5.0 if request.config.getoption("real_limits") == "on" else None
+    service = Service(group.path, group.app, dict(group.ports))
+    made = Scene(_warm_up(request.config), service, request.config.option.seed, patience)
+    request.node.stash[_scene_key] = made
+    return made
+
+
+@pytest.fixture
+def incident(request: pytest.FixtureRequest) -> ModuleType:
+    """The group's `incident.py`."""
+    return load(request.node.stash[_group_key].path / "incident.py")
+
+
+@pytest.fixture
+def probes(request: pytest.FixtureRequest) -> ModuleType:
+    """The group's `tests/probes.py`, whose functions `Host.probe` takes into the host."""
+    return load(request.node.stash[_group_key].path / "tests" / "probes.py")
+
+
+def load(path: Path) -> ModuleType:
+    """Import a file of a group's folder, under a name that no other group's has."""
+    name = "brownout_" + re.sub(r"\W", "_", str(path.with_suffix("")))
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+_groups: dict[Path, Any] = {}
+
+
+def _group_toml(path: Path) -> Path | None:
+    """The group.toml of the group that `path` lies in, or, for a folder of groups, of one of them."""
+    path = path.absolute()
+    for folder in (path, *path.parents):
+        if (folder / "group.toml").is_file():
+            return folder / "group.toml"
+    return next(path.glob("*/group.toml"), None) if path.name == "groups" else None
+
+
+def _group_of(item: pytest.Item) -> Any:
+    from grader import curriculum
+
+    found = _group_toml(item.path)
+    if found is None:
+        return None
+    if found not in _groups:
+        _groups[found] = curriculum.read_group(found)
+    return _groups[found]
+
+
+# ------------------------------------------------------------------------------------------------ judging
+
+
+def pending(item: pytest.Item, failure: Failure) -> TestOutcome:
+    """The outcome of a test that is yet to run: `failure`, should nothing better be heard of it."""
+    item.stash[_metrics_key] = []
+    item.stash[_began_key] = time.monotonic()
+    return replace(_outcome(item, Verdict.FAILED, failure), seconds=0.0)
+
+
+def _outcome(item: pytest.Item, verdict: Verdict, failure: Failure | None) -> TestOutcome:
+    group = item.stash[_group_key]
+    doc = (getattr(getattr(item, "obj", None), "__doc__", None) or item.name).strip().splitlines()[0].rstrip(".")
+    case = getattr(item, "callspec", None)
+    stage = item.get_closest_marker("stage")
+    patterns = tuple(name for mark in item.iter_markers("pattern") for name in mark.args)
+    return TestOutcome(
+        id=f"{item.path.relative_to(group.path).as_posix()}::{item.name}",
+        title=f"{doc} ({case.id})" if case else doc,
+        stage=int(stage.args[0]) if stage else 0,
+        patterns=patterns,
+        verdict=verdict,
+        seconds=time.monotonic() - item.stash[_began_key],
+        metrics=tuple(item.stash[_metrics_key]),
+        failure=failure,
+    )
+
+
+def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
+    """What the exception that ended a test means for the learner."""
+    from grader.curriculum import Trouble
+    from grader.sim import HostFailed, ProbeFailed
+    from grader.sim.forkserver import ForkserverGone
+    from grader.world.provider import TooManyCalls
+
+    made: Scene | None = item.stash.get(_scene_key, None)
+    tapes = made.tapes if made else []
+    todo, mistake = _unfinished(tapes), _mistake(tapes)
+    if isinstance(error, ProductionFailure):
+        failure = Failure(error.code, error.sees, _blame(tapes), _story(tapes))
+        verdict = Verdict.FAILED
+    elif isinstance(error, HostFailed):
+        verdict = {
+            "todo": Verdict.TODO, "limit-time": Verdict.LIMIT, "flood": Verdict.LIMIT, "garbage": Verdict.TAMPERED,
+            "deadlock": Verdict.FAILED, "horizon": Verdict.FAILED, "busy": Verdict.FAILED,
+        }.get(error.kind, Verdict.LEARNER_ERROR)  # fmt: skip
+        printed = f"\nThe service printed:\n{error.output}" if error.output else ""
+        failure = Failure(error.kind, error.text, _places(error.places), _story(tapes), detail=error.detail + printed)
+    elif isinstance(error, ProbeFailed):
+        verdict = Verdict.TODO if error.kind == "NotImplementedError" else Verdict.LEARNER_ERROR
+        code = "todo" if verdict is Verdict.TODO else "probe-error"
+        failure = Failure(code, f"{error.kind}: {error.text}", _places(error.places), detail=error.detail)
+    elif isinstance(error, TooManyCalls):
+        verdict = Verdict.LIMIT
+        failure = Failure("limit-calls", str(error), _blame(tapes), _story(tapes))
+    elif isinstance(error, pytest.fail.Exception) and "Timeout" in str(error):
+        verdict = Verdict.LIMIT
+        failure = Failure("limit-time", f"the test did not end within {REAL_SECONDS} s of real time", _blame(tapes))
+    elif isinstance(error, AssertionError):
+        verdict = Verdict.FAILED
+        failure = Failure("assertion", str(error).splitlines()[0] if str(error) else "the check does not hold", _blame(tapes), _story(tapes))  # fmt: skip
+    elif isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
+        raise error
+    else:
+        verdict = Verdict.OURS
+        mend = f"; {error.mend}" if isinstance(error, Trouble) and error.mend else ""
+        kind = "" if isinstance(error, (Trouble, ForkserverGone)) else f"{type(error).__name__}: "
+        failure = Failure("ours", f"{kind}{error}{mend}", detail=_traceback(error))
+    if verdict is Verdict.FAILED and todo is not None:
+        verdict, failure = Verdict.TODO, todo
+    elif verdict is Verdict.FAILED and mistake is not None:
+        verdict = Verdict.LEARNER_ERROR
+        failure = replace(failure, where=mistake.where, detail=mistake.detail)
+    return _outcome(item, verdict, failure)
+
+
+def _unfinished(tapes: list[Tape]) -> Failure | None:
+    """An untouched stub that a request ran into."""
+    for tape in tapes:
+        for entry in tape.of("unhandled"):
+            if entry.data["error"] == "NotImplementedError":
+                text = entry.data["text"] or "an untouched stub"
+                return Failure("todo", f"not written yet: {text}", _parse(entry.data["where"]))
+    return None
+
+
+def _mistake(tapes: list[Tape]) -> Failure | None:
+    for tape in tapes:
+        for entry in tape.of("unhandled"):
+            if entry.data["error"] in _MISTAKES and entry.data["where"]:
+                return Failure("learner-error", "", _parse(entry.data["where"]), detail=entry.data["detail"])
+    return None
+
+
+def _blame(tapes: list[Tape]) -> tuple[Place, ...]:
+    """The learner's lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
+    for kind in ("unhandled", "escape", "blocked"):
+        found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where")]
+        if found:
+            worst = max(found, key=lambda e: float(e.data.get("seconds", 0.0)))
+            return _parse(worst.data["where"])
+    calls = [e for tape in tapes for e in tape.of("call") if e.data.get("where")]
+    return _parse(calls[-1].data["where"]) if calls else ()
+
+
+def _parse(places: list[str]) -> tuple[Place, ...]:
+    return tuple(Place(file, int(line)) for file, _, line in (place.rpartition(":") for place in places))
+
+
+def _places(places: tuple[Any, ...]) -> tuple[Place, ...]:
+    return tuple(Place(place.file, place.line, place.function) for place in places)
+
+
+def _story(tapes: list[Tape]) -> tuple[str, ...]:
+    from grader.story import timeline
+
+    return timeline.tell(tapes[-1]) if tapes else ()
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))
+
+
+def explain(outcome: TestOutcome, seed: int) -> str:
+    """A red test in plain text, for those who run pytest itself."""
+    failure = outcome.failure
+    assert failure is not None
+    lines = [f"{outcome.verdict.value.upper()} [{failure.code}] {outcome.title}", f"production sees  {failure.sees}"]
+    if failure.where:
+        lines.append("where            " + ", from ".join(f"{place.file}:{place.line}" for place in failure.where))
+    lines += [("story            " if at == 0 else " " * 17) + line for at, line in enumerate(failure.story)]
+    hint = f"learn hint {outcome.patterns[0]}" if outcome.patterns else "learn next"
+    lines.append(f"next             {hint}; replay with --seed {seed}")
+    if failure.detail:
+        lines += ["", failure.detail.rstrip()]
+    return "\n".join(lines)

@@ -1,0 +1,278 @@
+"""What every command answers to `--json`: one envelope a command, versioned.
+
+The types here are the schema. `python -m grader.report.machine` prints it as JSON Schema; `schema.json`, beside this
+file, is that output, and a test holds the two together. Within `brownout/1` fields are only ever added.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from grader.curriculum import Group, Place
+from grader.outcome import GroupOutcome
+from grader.progress import Course, Hint, Recorded
+from grader.progress import Reset as Done
+
+SCHEMA: Final = "brownout/1"
+
+State = Literal["solved", "open", "locked", "unwritten"]
+
+
+class Error(Struct, kw_only=True):
+    """Why a command could not do its work."""
+
+    what: Annotated[str, Meta(description="what is wrong, in one line")]
+    mend: Annotated[str, Meta(description="the command that mends it, or empty")] = ""
+
+
+class Answer(Struct, kw_only=True, tag_field="command"):
+    """What all answers have in common."""
+
+    exit: Annotated[
+        int,
+        Meta(description="0 passed, 1 the learner's work fails, 2 usage, 3 locked, 4 the grader failed, 130 Ctrl-C"),
+    ]
+    schema: Literal["brownout/1"] = SCHEMA
+    error: Error | None = None
+    notes: Annotated[list[str], Meta(description="what went wrong beside the work, such as a read-only disk")] = []
+
+
+class StagePattern(Struct, kw_only=True):
+    id: str
+    title: str
+    verdict: Annotated[str | None, Meta(description="of the last check: see Verdict; null before the first")]
+
+
+class StageStatus(Struct, kw_only=True):
+    number: int
+    title: str
+    minutes: int
+    green: Annotated[bool, Meta(description="in the last check")]
+    patterns: list[StagePattern]
+
+
+class GroupStatus(Struct, kw_only=True):
+    id: str
+    number: int
+    title: str
+    state: State
+    waits_for: Annotated[list[str], Meta(description="ids of the groups that must pass first")]
+    passed_at: Annotated[str | None, Meta(description="ISO 8601, UTC")]
+    stages: list[StageStatus]
+
+
+class NextStep(Struct, kw_only=True):
+    command: Annotated[str, Meta(description="empty when everything is solved")]
+    purpose: str
+
+
+class StatusResult(Struct, kw_only=True):
+    groups: Annotated[list[GroupStatus], Meta(description="in the recommended order")]
+    current: Annotated[str | None, Meta(description="id of the group to work on")]
+    next: NextStep
+
+
+class NextResult(Struct, kw_only=True):
+    group: Annotated[str | None, Meta(description="null when everything is solved")]
+    stage: int | None
+    briefing: Annotated[str, Meta(description="Markdown")]
+    files: Annotated[list[str], Meta(description="what the learner edits, from the workspace")]
+    next: NextStep
+
+
+class TriggerResult(Struct, kw_only=True):
+    group: str
+    seed: int
+    settings: dict[str, str]
+    outcome: Annotated[Any, Meta(description="the incident's figures")]
+
+
+class CheckResult(Struct, kw_only=True):
+    group: str
+    passed: bool
+    first_pass: bool
+    opened: Annotated[list[str], Meta(description="ids of the groups that this pass opened")]
+    outcome: GroupOutcome
+
+
+class HintResult(Struct, kw_only=True):
+    group: str
+    pattern: str
+    title: str
+    kind: Annotated[str, Meta(description="symptom, mechanism or shape")]
+    text: str
+    step: int
+    steps: int
+    again: Annotated[bool, Meta(description="there is no further hint: this one was shown before")]
+
+
+class ResetResult(Struct, kw_only=True):
+    group: str
+    restored: Annotated[list[str], Meta(description="what was put back, from the group's folder")]
+    removed: Annotated[list[str], Meta(description="what the learner had added")]
+    kept: Annotated[str | None, Meta(description="the folder with the learner's copies, from the workspace")]
+
+
+class Status(Answer, tag="status"):
+    """`learn`"""
+
+    result: StatusResult | None = None
+
+
+class Next(Answer, tag="next"):
+    """`learn next`"""
+
+    result: NextResult | None = None
+
+
+class Trigger(Answer, tag="trigger"):
+    """`learn trigger`"""
+
+    result: TriggerResult | None = None
+
+
+class Check(Answer, tag="check"):
+    """`learn check`"""
+
+    result: CheckResult | None = None
+
+
+class HintAnswer(Answer, tag="hint"):
+    """`learn hint`"""
+
+    result: HintResult | None = None
+
+
+class Reset(Answer, tag="reset"):
+    """`learn reset`"""
+
+    result: ResetResult | None = None
+
+
+AnyAnswer = Status | Next | Trigger | Check | HintAnswer | Reset
+ANSWERS: dict[str, type[AnyAnswer]] = {
+    "status": Status,
+    "next": Next,
+    "trigger": Trigger,
+    "check": Check,
+    "hint": HintAnswer,
+    "reset": Reset,
+}
+
+
+def text(answer: AnyAnswer) -> str:
+    """The answer as indented JSON with a line end."""
+    fields = msgspec.to_builtins(answer)
+    first = {name: fields[name] for name in ("schema", "command", "exit", "error", "notes", "result")}
+    return msgspec.json.format(msgspec.json.encode(first), indent=2).decode() + "\n"
+
+
+def refused(command: str, code: int, what: str, mend: str = "") -> AnyAnswer:
+    """The answer of a command that could not do its work."""
+    return ANSWERS[command](exit=code, error=Error(what=what, mend=mend))
+
+
+def status(course: Course) -> StatusResult:
+    current = course.current()
+    return StatusResult(
+        groups=[_group(course, place) for place in course.places],
+        current=current.id if current else None,
+        next=_next(course),
+    )
+
+
+def briefing(course: Course, group: Group | None, markdown: str) -> NextResult:
+    stage = course.stage(group) if group else None
+    return NextResult(
+        group=group.id if group else None,
+        stage=stage.number if stage else None,
+        briefing=markdown,
+        files=[f"groups/{group.folder}/{name}" for name in group.own_files(group.path)] if group else [],
+        next=_next(course),
+    )
+
+
+def check(group: Group, outcome: GroupOutcome, recorded: Recorded) -> CheckResult:
+    return CheckResult(
+        group=group.id,
+        passed=recorded.passed,
+        first_pass=recorded.first_pass,
+        opened=[other.id for other in recorded.opened],
+        outcome=outcome,
+    )
+
+
+def hint(group: Group, given: Hint) -> HintResult:
+    return HintResult(
+        group=group.id,
+        pattern=given.pattern,
+        title=given.title,
+        kind=given.kind,
+        text=given.text,
+        step=given.step,
+        steps=given.steps,
+        again=given.again,
+    )
+
+
+def reset(course: Course, group: Group, done: Done) -> ResetResult:
+    kept = done.kept.relative_to(course.workspace).as_posix() if done.kept else None
+    return ResetResult(group=group.id, restored=list(done.restored), removed=list(done.removed), kept=kept)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of every answer."""
+    document = msgspec.json.schema(AnyAnswer)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **document}
+
+
+def _group(course: Course, place: Place) -> GroupStatus:
+    group = place.group
+    if group is None:
+        return GroupStatus(
+            id=place.id,
+            number=place.number,
+            title=place.title,
+            state="unwritten",
+            waits_for=[],
+            passed_at=None,
+            stages=[],
+        )
+    kept = course.of(group)
+    waits_for = course.waits_for(group)
+    state: State = "solved" if kept.passed_at else "locked" if waits_for else "open"
+    stages = [
+        StageStatus(
+            number=stage.number,
+            title=stage.title,
+            minutes=stage.minutes,
+            green=stage.number in kept.stages,
+            patterns=[
+                StagePattern(id=name, title=group.patterns[name].title, verdict=kept.patterns.get(name))
+                for name in stage.patterns
+            ],
+        )
+        for stage in group.stages
+    ]
+    return GroupStatus(
+        id=group.id,
+        number=group.number,
+        title=group.title,
+        state=state,
+        waits_for=list(waits_for),
+        passed_at=kept.passed_at or None,
+        stages=stages,
+    )
+
+
+def _next(course: Course) -> NextStep:
+    step = course.next_step()
+    return NextStep(command=step.command, purpose=step.purpose)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n")

@@ -1,0 +1,105 @@
+"""The trusted side's end of the hosts' warm parent (`host/forkserver.py`): start it, ask it for hosts, end them."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import socket
+import subprocess
+import sys
+from typing import Any
+
+HASH_SEEDS = 2**32
+
+
+class ForkserverGone(Exception):
+    """The warm parent has ended, which is a fault of ours."""
+
+
+ADDR_NO_RANDOMIZE = 0x0040000
+
+try:
+    _personality: Any = ctypes.CDLL(None).personality
+except AttributeError:  # not Linux
+    _personality = None
+
+
+def _fix_addresses() -> None:
+    """Objects lie where they lay in every other run, so that what is ordered by address is replayed, too. May be denied."""
+    if _personality is not None:
+        _personality(ADDR_NO_RANDOMIZE)
+
+
+class Forkserver:
+    """A client of the warm parent. `Forkserver.launch` starts one; `another` connects a further client to it."""
+
+    def __init__(self, control: socket.socket, process: subprocess.Popen[bytes] | None = None) -> None:
+        self._control = control
+        self._process = process
+
+    @classmethod
+    def launch(cls, seed: int = 0) -> Forkserver:
+        """Start a warm parent in the background; the first request waits until it is warm. Its environment is ours
+        alone: nothing of the caller's enters, and the hash seed comes from `seed`."""
+        ours, theirs = socket.socketpair()
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONHASHSEED": str(seed % HASH_SEEDS),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONSAFEPATH": "1",
+            "MALLOC_ARENA_MAX": "2",
+        }
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-s", "-m", "grader.host.forkserver", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_fix_addresses,
+            )
+        return cls(ours, process)
+
+    def another(self) -> Forkserver:
+        """A further client, for another process or worker."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._ask({"do": "attach"}, [theirs.fileno()])
+        return Forkserver(ours)
+
+    def fork(self, link: int, output: int, dump: int) -> int:
+        """A new host on the three descriptors; its process id."""
+        return int(self._ask({"do": "fork"}, [link, output, dump])["pid"])
+
+    def kill(self, pid: int) -> int:
+        """End a host and what it has started. Its exit status, negative for a signal; its own, if it had ended."""
+        return int(self._ask({"do": "kill", "pid": pid})["status"])
+
+    def dump(self, pid: int) -> None:
+        """Have the host write the stacks of all its threads to its dump file."""
+        self._ask({"do": "dump", "pid": pid})
+
+    def fileno(self) -> int:
+        return self._control.fileno()
+
+    def close(self) -> None:
+        """End our hosts, and with the last client the warm parent."""
+        self._control.close()
+        if self._process is not None:
+            self._process.wait()
+
+    def _ask(self, order: dict[str, Any], fds: list[int] | None = None) -> dict[str, Any]:
+        try:
+            socket.send_fds(self._control, [json.dumps(order).encode() + b"\n"], fds or [])
+            answer = b""
+            while not answer.endswith(b"\n"):
+                part = self._control.recv(4096)
+                if not part:
+                    raise ForkserverGone("the warm parent of the hosts has ended")
+                answer += part
+        except OSError as error:
+            raise ForkserverGone(f"the warm parent of the hosts has ended ({error})") from error
+        found: dict[str, Any] = json.loads(answer)
+        return found

@@ -1,0 +1,156 @@
+"""A tape told in at most twelve lines: what the outside did, what the service did about it, and where it stood still."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from grader.sim.tape import Entry, Tape
+
+MOST_LINES = 12
+_WIDTH = 96
+
+_ALWAYS = ("fault", "crash", "start", "host-failed", "escape", "unhandled", "partition", "heal")
+"""What turns a story; but the first start of a host, with which every story begins."""
+
+_MOST_OF_A_KIND = 3
+
+
+def tell(tape: Tape) -> tuple[str, ...]:
+    """The story of a run: what went wrong outside, the request that waited longest, what held the event loop."""
+    entries = list(tape)
+    begun = {e.data["id"]: e for e in entries if e.kind == "request"}
+    chosen: dict[int, Entry] = {}
+
+    def choose(some: Iterable[Entry]) -> None:
+        for entry in some:
+            if len(chosen) < MOST_LINES - 1:
+                chosen.setdefault(id(entry), entry)
+
+    starts = {id(e) for e in entries if e.kind == "start" and e.at == 0.0}
+    for kind in _ALWAYS:
+        choose([e for e in entries if e.kind == kind and id(e) not in starts][:_MOST_OF_A_KIND])
+    blocked = sorted((e for e in entries if e.kind == "blocked"), key=lambda e: -float(e.data["seconds"]))
+    for entry in blocked[:1]:
+        choose([*_behind(entry, entries, begun), entry])
+    choose(_worst_request(entries, begun))
+    choose(blocked[:_MOST_OF_A_KIND])
+    lines = [_line(entry, begun) for entry in sorted(chosen.values(), key=_moment)]
+    return tuple([*_merged(lines), *_remainder(entries, chosen)])[:MOST_LINES]
+
+
+def _moment(entry: Entry) -> float:
+    """When it happened; a fault may be noted only when it first strikes, and a standstill when it is over."""
+    if entry.kind == "fault" and entry.data["phase"] == "begin":
+        return float(entry.data["begin"])
+    return entry.at - float(entry.data["seconds"]) if entry.kind == "blocked" else entry.at
+
+
+def _behind(blocked: Entry, entries: list[Entry], begun: dict[int, Entry]) -> list[Entry]:
+    """The call that held the loop, and the request that it was made for."""
+    calls = [e for e in entries if e.kind == "call" and e.data["where"] == blocked.data["where"] and e.at <= blocked.at]
+    near = [e for e in calls if abs(e.at - _moment(blocked)) < 0.01]
+    return [found for e in near[:1] for found in (begun.get(e.data["cause"]), e) if found is not None]
+
+
+def _worst_request(entries: list[Entry], begun: dict[int, Entry]) -> list[Entry]:
+    """The request that waited longest for its answer (or has none), with what was done for it: at most six entries."""
+    over: dict[int, Entry] = {}
+    work: dict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind in ("response", "disconnect"):
+            over.setdefault(entry.data["id"], entry)
+        elif entry.data.get("cause"):
+            work[entry.data["cause"]].append(entry)
+    if not begun:
+        return []
+    end = entries[-1].at
+    ident = max(begun, key=lambda i: ((over[i].at if i in over else end) - begun[i].at, -i))
+    steps = [e for e in work[ident] if e.kind in ("call", "reply", "call-failed", "log")]
+    if len(steps) > 4:
+        steps = [*steps[:2], *steps[-2:]]
+    return [begun[ident], *steps, *([over[ident]] if ident in over else [])]
+
+
+def _remainder(entries: list[Entry], chosen: dict[int, Entry]) -> list[str]:
+    """What there was more of, in one line."""
+    left = [e for e in entries if id(e) not in chosen]
+    still = sum(float(e.data["seconds"]) for e in entries if e.kind == "blocked")
+    gone = sum(e.kind == "disconnect" for e in left)
+    refused = sum(e.kind == "response" and e.data["status"] >= 500 for e in left)
+    parts = []
+    if any(e.kind == "blocked" for e in left):
+        parts.append(f"the event loop stands still for {still:.0f} s in all")
+    if gone:
+        parts.append(f"{gone} more {'client gives' if gone == 1 else 'clients give'} up")
+    if refused:
+        parts.append(f"{refused} more {'request ends' if refused == 1 else 'requests end'} with 5xx")
+    return [f"{'…':<7}  {'; '.join(parts)}"] if parts else []
+
+
+def _line(entry: Entry, begun: dict[int, Entry]) -> str:
+    data = entry.data
+    at = f" at {data['where'][0]}" if data.get("where") else ""
+    match entry.kind:
+        case "request":
+            text = f"{data['method']} {data['path'].partition('?')[0]} arrives (request {data['id']})"
+        case "response":
+            text = f"request {data['id']} is answered {data['status']} after {_waited(entry, begun):.1f} s"
+        case "disconnect":
+            text = f"the client of request {data['id']} gives up after {_waited(entry, begun):.1f} s"
+        case "call":
+            text = f"→ {data['method']} {data['url'].partition('?')[0].partition('://')[2]}{at}"
+        case "reply":
+            text = f"← {entry.source} answers {data['status']}"
+        case "call-failed":
+            text = f"← the call fails: {data['error']}"
+        case "blocked":
+            text = f"the event loop of {entry.source} stands still for {data['seconds']:.1f} s{at}"
+        case "fault":
+            text = _fault(entry)
+        case "unhandled":
+            text = f"{data['error']} goes unhandled{at}: {data['text']}"
+        case "escape":
+            text = f"refused: {data['text']}{at}"
+        case "crash":
+            text = f"{entry.source} crashes"
+        case "start":
+            text = f"{entry.source} starts"
+        case "host-failed":
+            text = f"{entry.source} {data['text']}{at}"
+        case "log":
+            text = f"{entry.source} logs {data['level']}: {data['text']}"
+        case _:
+            text = f"{entry.kind} {' '.join(map(str, data.values()))}"
+    line = f"{_clock(_moment(entry))}  {' '.join(text.split())}"
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
+
+
+def _fault(entry: Entry) -> str:
+    data = entry.data
+    if data.get("phase") == "end":
+        return f"the {entry.source} heals ({data['fault']})"
+    detail = f", ×{data['factor']:g}" if data.get("factor", 1) != 1 else f", {data['status']}" if data.get("status") else ""
+    return f"the {entry.source} fails: {data['fault']}{detail}"
+
+
+def _waited(entry: Entry, begun: dict[int, Entry]) -> float:
+    first = begun.get(entry.data["id"])
+    return entry.at - first.at if first else 0.0
+
+
+def _clock(at: float) -> str:
+    minutes, seconds = divmod(round(at, 1), 60)
+    return f"{int(minutes):02}:{seconds:04.1f}"
+
+
+def _merged(lines: list[str]) -> list[str]:
+    """Lines that say the same but for their time become one, with a count."""
+    merged: list[tuple[str, str, int]] = []
+    for line in lines:
+        clock, _, text = line.partition("  ")
+        if merged and merged[-1][1] == text:
+            merged[-1] = (merged[-1][0], text, merged[-1][2] + 1)
+        else:
+            merged.append((clock, text, 1))
+    return [f"{clock}  {text}" + (f"  (×{count})" if count > 1 else "") for clock, text, count in merged]

@@ -1,0 +1,1 @@
+"""The author's side: what makes a group fit to ship."""

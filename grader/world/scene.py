@@ -1,0 +1,35 @@
+"""A scene: one group's service, a seed, and the simulations that are played with them. What tests and incidents start from.
+
+What happens in it (traffic, faults) is each group's own `incident.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from grader import sandbox
+from grader.sim import Forkserver, Service, Simulation, Tape
+
+
+@dataclass(slots=True)
+class Scene:
+    """Everything random comes from `seed`. `patience`: real seconds a host may take for one turn; None for no limit."""
+
+    forkserver: Forkserver
+    service: Service
+    seed: int
+    patience: float | None = 5.0
+    tapes: list[Tape] = field(default_factory=list)
+
+    def rng(self, name: str) -> random.Random:
+        """A source of randomness of its own for each purpose."""
+        return random.Random(f"{self.seed}/scene/{name}")
+
+    def simulation(self, *, horizon: float = 600.0) -> Simulation:
+        """A new run, which ends at `horizon` virtual seconds at the latest. Its tape is kept for the story."""
+        sim = Simulation(
+            self.forkserver, seed=self.seed, horizon=horizon, patience=self.patience, limits=sandbox.LIMITS
+        )
+        self.tapes.append(sim.tape)
+        return sim

@@ -1,0 +1,22 @@
+"""Sync vs async execution: what may run on the event loop, and what must not."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def run_blocking(function: Callable[..., T], *args: Any) -> T:
+    """Run `function(*args)`, which blocks or computes, without stopping the event loop.
+
+    While it works, other tasks go on. Its result comes back, and so does its exception.
+    """
+    raise NotImplementedError("run_blocking in service/patterns/execution.py")
+
+
+async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
+    """Run all `calls` (functions that return an awaitable), at most `limit` of them at once.
+
+    The results are in the order of the calls. If one fails, its exception is raised, and nothing is left running.
+    """
+    raise NotImplementedError("gather_bounded in service/patterns/execution.py")

@@ -1,0 +1,230 @@
+"""Stage 1, one slow answer stops everybody: sync vs async execution, and the timeout.
+
+In the order in which they are best solved. What they demand is in the briefing and in the stubs.
+"""
+
+import pytest
+
+from grader.plugin import expect
+from grader.world import faults
+from grader.world.traffic import Stream
+
+pytestmark = pytest.mark.stage(1)
+
+HEALTH_P99 = 0.050  # seconds
+GRACE = 0.5  # seconds over a budget that cost nobody anything
+PIECE = 1.0  # seconds between two pieces of a slow drip: who looks at the clock with each piece is right too
+
+
+@pytest.mark.pattern("sync-vs-async")
+def test_health_answers_while_a_question_waits(scene, incident):
+    """/health answers while a question waits for the provider."""
+    house = incident.House(scene, median=scene.rng("latency").uniform(4, 8))
+    asks = Stream(name="ask", path=incident.question, rate=0.2, begin=1.0, end=10.0, arrivals="constant")
+    visits = house.visits(asks, incident.health(0.0, 15.0), horizon=60.0)
+    p99 = visits.of("health").percentile(99)
+    sees = f"one traveller asks, and /health needs {p99:.1f} s: the load balancer takes the replica out of service"
+    expect("health_p99", p99, at_most=HEALTH_P99, unit="s", code="loop-blocked", sees=sees)
+
+
+@pytest.mark.pattern("timeout")
+def test_a_question_ends_in_time(scene, incident):
+    """/ask ends within 10 s when the provider hangs."""
+    house = incident.House(scene, fails=[faults.hanging(0.0, 1000.0)])
+    asks = Stream(name="ask", path=incident.question, rate=2.0, begin=0.0, end=5.0, patience=120.0)
+    visits = house.visits(asks, horizon=150.0)
+    worst = visits.percentile(100)
+    sees = f"the provider hangs, and a traveller stares at a spinner for {worst:.0f} s"
+    expect("ask_worst", worst, at_most=incident.ASK_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
+    _ended_as_agreed(visits)
+
+
+@pytest.mark.pattern("sync-vs-async")
+def test_sections_are_summarised_together(scene, incident):
+    """20 sections are summarised together, 8 calls at once."""
+    latency = scene.rng("latency").uniform(1.5, 2.5)
+    house = incident.House(scene, median=latency)
+    house.document("tariff", sections=20)
+
+    async def play():
+        begun = house.sim.now
+        reply = await house.replica.request("POST", "/documents/tariff/summary", timeout=100)
+        return reply, house.sim.now - begun
+
+    reply, seconds = house.run(play)
+    expect("failed", int(reply.status != 200), at_most=0, code="lost-answers", sees=f"a summary ends with {reply.status}")
+    rounds = seconds / latency
+    sees = f"a summary of 20 sections takes {seconds:.0f} s: as long as {rounds:.1f} provider calls, one after another"
+    expect("summary_rounds", rounds, at_most=6.0, unit="calls", code="one-by-one", sees=sees)
+    most = house.provider.high_water
+    sees = f"one document has {most} calls open at once and crowds out the travellers; {incident.FAN_OUT} are agreed"
+    expect("open_calls", most, at_most=incident.FAN_OUT, unit="calls", code="unbounded", sees=sees)
+
+
+@pytest.mark.pattern("sync-vs-async")
+def test_twenty_summaries_do_not_stop_the_house(scene, incident):
+    """/health answers while 20 documents are summarised."""
+    house = incident.House(scene, median=scene.rng("latency").uniform(0.5, 1.0))
+    house.document("tariff", sections=20)
+    summaries = Stream(
+        name="summary", method="POST", path="/documents/tariff/summary", rate=10.0, begin=1.0, end=3.0, patience=100.0,
+        arrivals="constant",
+    )  # fmt: skip
+    visits = house.visits(summaries, incident.health(0.0, 20.0), horizon=100.0)
+    p99 = visits.of("health").percentile(99)
+    sees = f"with 20 summaries on their way, /health needs {p99:.1f} s"
+    expect("health_p99", p99, at_most=HEALTH_P99, unit="s", code="loop-blocked", sees=sees)
+    sees = f"nobody is served for {house.blocked:.1f} s: the event loop stands still"
+    expect("blocked", house.blocked, at_most=0.0, unit="s", code="loop-blocked", sees=sees)
+
+
+@pytest.mark.pattern("timeout")
+def test_the_budget_is_the_whole_requests(scene, incident):
+    """A summary ends within 60 s when every call is slow."""
+    house = incident.House(scene, median=scene.rng("latency").uniform(22, 28))
+    house.document("tariff", sections=20)
+    summaries = Stream(
+        name="summary", method="POST", path="/documents/tariff/summary", rate=0.5, begin=0.0, end=6.0, patience=390.0,
+        arrivals="constant",
+    )  # fmt: skip
+    visits = house.visits(summaries, horizon=395.0)
+    worst = visits.percentile(100)
+    sees = f"no single call hangs, and still a summary takes {worst:.0f} s: each call has its own time-out, or none"
+    expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
+    _ended_as_agreed(visits)
+
+
+@pytest.mark.pattern("timeout")
+def test_patience_fits_the_provider(scene, incident):
+    """On an ordinary day, no time-out fails a question."""
+    rng = scene.rng("latency")
+    house = incident.House(scene, median=rng.uniform(0.7, 1.0), sigma=0.6)
+    asks = Stream(name="ask", path=incident.question, rate=4.0, begin=0.0, end=60.0, patience=30.0)
+    visits = house.visits(asks, horizon=100.0)
+    failed = 100 * (1 - visits.success_share())
+    sees = f"nothing is wrong with the provider, and {failed:.1f} % of the questions fail"
+    expect("false_timeouts", failed, at_most=1.0, unit="%", code="impatient", sees=sees)
+
+
+@pytest.mark.pattern("timeout")
+def test_timeouts_give_back_what_they_took(scene, incident):
+    """After an outage, time-outs have given all back."""
+    heals = 40.0
+    house = incident.House(scene, median=0.5, fails=[faults.hanging(0.0, heals)])
+    storm = Stream(name="storm", path=incident.question, rate=15.0, begin=0.0, end=10.0, patience=30.0, arrivals="constant")
+    after = Stream(name="after", path=incident.question, rate=4.0, begin=heals + 1, end=heals + 31, patience=30.0)
+    visits = house.visits(storm, after, horizon=heals + 80)
+    share = 100 * visits.of("after").success_share()
+    sees = f"the provider has healed, and only {share:.0f} % of the questions are answered"
+    expect("answered_after", share, at_least=100.0, unit="%", code="leaked-slots", sees=sees)
+    p99 = visits.of("after").percentile(99)
+    sees = f"the provider has healed and answers in 0.5 s, and questions still take {p99:.1f} s"
+    expect("ask_p99_after", p99, at_most=2.5, unit="s", code="leaked-slots", sees=sees)
+
+
+@pytest.mark.pattern("timeout")
+def test_deadline_counts_down(scene, incident, probes):
+    """Deadline counts down, and check() raises at the end."""
+    rng = scene.rng("deadline")
+    seconds = rng.uniform(2, 20)
+    pauses = [seconds * rng.uniform(0.2, 0.4), seconds * rng.uniform(0.2, 0.4), seconds]
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replica.probe(probes.deadline, seconds, pauses))
+    spent = 0.0
+    for pause, (remaining, raised) in zip([0.0, *pauses], seen, strict=True):
+        spent += pause
+        left = max(0.0, seconds - spent)
+        off = abs(remaining - left)
+        sees = f"{spent:.1f} s into a budget of {seconds:.1f} s, remaining() says {remaining:.2f}"
+        expect("remaining_off", off, at_most=0.01, unit="s", code="wrong-deadline", sees=sees)
+        said = "raises" if raised else "does not raise"
+        sees = f"{spent:.1f} s into a budget of {seconds:.1f} s, check() {said}"
+        expect("check_wrong", int(raised != (left == 0.0)), at_most=0, code="wrong-deadline", sees=sees)
+
+
+@pytest.mark.pattern("sync-vs-async")
+def test_run_blocking_leaves_the_loop_free(scene, incident, probes):
+    """run_blocking leaves the event loop to others."""
+    rng = scene.rng("blocking")
+    seconds, value = rng.uniform(1, 3), rng.randrange(10**6)
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replica.probe(probes.blocking_beside_a_ticker, seconds, value))
+    due = seconds / 0.05
+    sees = f"in {seconds:.1f} s of blocking work, others get {seen['ticks']} turns of about {due:.0f}"
+    expect("turns", seen["ticks"], at_least=0.9 * due - 1, unit="turns", code="loop-blocked", sees=sees)
+    expect("result_lost", int(seen["result"] != value), at_most=0, code="lost-result", sees="the work's result is lost")
+    lost = int(seen["error"] != "as planned")
+    expect("error_lost", lost, at_most=0, code="lost-result", sees="the work's exception is lost")
+
+
+@pytest.mark.pattern("sync-vs-async")
+def test_gather_bounded_is_bounded(scene, incident, probes):
+    """gather_bounded is bounded, in order, and leaves nothing."""
+    rng = scene.rng("bounded")
+    limit = rng.randrange(3, 7)
+    durations = [rng.uniform(0.5, 1.5) for _ in range(5 * limit)]
+    house = incident.House(scene)
+
+    async def play():
+        good = await house.replica.probe(probes.bounded, durations, limit)
+        bad = await house.replica.probe(probes.bounded_with_a_failure, 3 * limit, limit, rng.randrange(limit))
+        return good, bad
+
+    good, bad = house.run(play)
+    sees = f"{good['most']} calls run at once, with a limit of {limit}"
+    expect("at_once", good["most"], at_most=limit, unit="calls", code="unbounded", sees=sees)
+    ideal = sum(durations) / limit
+    sees = f"{len(durations)} calls with a limit of {limit} take {good['seconds']:.1f} s; {ideal:.1f} s would do"
+    expect("gather_seconds", good["seconds"], at_most=2 * ideal, unit="s", code="one-by-one", sees=sees)
+    wrong = int(good["results"] != list(range(len(durations))))
+    expect("disorder", wrong, at_most=0, code="disorder", sees="the results are not in the order of the calls")
+    expect("error_lost", int(not bad["raised"]), at_most=0, code="lost-result", sees="the failure of one call is lost")
+    left = bad["finished_later"]
+    sees = f"one call has failed and the caller was told; {left} others still run to their end, unseen and billed"
+    expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees)
+
+
+@pytest.mark.pattern("sync-vs-async")
+def test_reading_a_scan_does_not_stop_the_house(scene, incident):
+    """/health answers while scanned pages are extracted."""
+    house = incident.House(scene, median=0.2)
+    pages = scene.rng("pages").randrange(8, 16)
+    house.document("scan", sections=pages, scanned=True)
+    summaries = Stream(
+        name="summary", method="POST", path="/documents/scan/summary", rate=1.0, begin=1.0, end=5.0, patience=100.0,
+        arrivals="constant",
+    )  # fmt: skip
+    visits = house.visits(summaries, incident.health(0.0, 30.0), horizon=150.0)
+    p99 = visits.of("health").percentile(99)
+    sees = f"while the text of a {pages}-page scan is extracted, /health needs {p99:.1f} s"
+    expect("health_p99", p99, at_most=HEALTH_P99, unit="s", code="loop-blocked", sees=sees)
+    good = visits.of("summary").good
+    expect("summaries", good, at_least=4, code="lost-answers", sees=f"{good} of 4 scanned documents are summarised")
+
+
+@pytest.mark.pattern("timeout")
+def test_a_slow_drip_ends(scene, incident):
+    """An answer that drips byte by byte ends in time."""
+    house = incident.House(scene, fails=[faults.dripping(0.0, 1000.0, seconds=300.0)])
+    house.document("tariff", sections=12)
+    asks = Stream(name="ask", path=incident.question, rate=1.0, begin=0.0, end=4.0, patience=390.0)
+    summary = Stream(
+        name="summary", method="POST", path="/documents/tariff/summary", rate=1.0, begin=20.0, end=21.0, patience=370.0,
+        arrivals="constant",
+    )  # fmt: skip
+    visits = house.visits(asks, summary, horizon=395.0)
+    worst = visits.of("ask").percentile(100)
+    sees = f"the answer drips in, byte by byte, and the traveller waits {worst:.0f} s: no read ever timed out"
+    expect("ask_worst", worst, at_most=incident.ASK_BUDGET + PIECE + GRACE, unit="s", code="slow-drip", sees=sees)
+    worst = visits.of("summary").percentile(100)
+    sees = f"the answer drips in, byte by byte, and a summary takes {worst:.0f} s: no read ever timed out"
+    expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + PIECE + GRACE, unit="s", code="slow-drip", sees=sees)
+    _ended_as_agreed(visits)
+
+
+def _ended_as_agreed(visits):
+    """Out of time is 503 or 504: never a 200 without an answer, nor a 500."""
+    others = [visit for visit in visits if visit.status not in (503, 504)]
+    told = ", ".join(sorted({str(visit.status or visit.error) for visit in others}))
+    sees = f"out of time, {len(others)} of {len(visits)} requests end with {told} instead of 503 or 504"
+    expect("wrong_endings", len(others), at_most=0, code="wrong-ending", sees=sees)

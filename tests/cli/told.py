@@ -1,0 +1,51 @@
+"""`learn` with a suite that answers what TOLD says: `python told.py WORDS…`.
+
+TOLD is a comma-separated list of verdicts (the last stands for the rest), or `crash`, `ours`, or `slow`, which waits
+for a file named `go` in the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from grader.cli import main
+from grader.curriculum import Group
+from grader.outcome import GroupOutcome, TestOutcome, Verdict
+from tests import workspaces
+
+
+def run(group: Group, *, seed: int, on_test: Callable[[TestOutcome], None], **_: Any) -> GroupOutcome:
+    told = os.environ.get("TOLD", "passed")
+    if told == "crash":
+        raise KeyError("a mistake\nof ours")
+    if told == "ours":
+        return GroupOutcome(group.id, seed, (), 0.1, ours="the suite did not run: no space left on device")
+    if told == "slow":
+        print("running", flush=True)
+        deadline = time.monotonic() + 20
+        while not Path("go").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        told = "passed"
+    outcome = workspaces.outcome(group.number, seed, *map(Verdict, told.split(",")))
+    for test in outcome.tests:
+        on_test(test)
+        time.sleep(float(os.environ.get("PACE", "0")))
+    return outcome
+
+
+if __name__ == "__main__":
+    suite: Any = ModuleType("grader.suite")
+    suite.run = run
+    sys.modules["grader.suite"] = suite
+    trigger: Any = ModuleType("grader.story.trigger")
+    trigger.play = lambda group, **given: {"seed": given["seed"], "settings": given["settings"]}
+    sys.modules["grader.story.trigger"] = trigger
+    main()

@@ -1,0 +1,18 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import workspaces
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A workspace with groups 1, 2 and 4."""
+    workspaces.add_group(tmp_path, 1, "The kettle boils over")
+    workspaces.add_group(tmp_path, 2, "The cup is filled twice")
+    workspaces.add_group(tmp_path, 4, "The menu keeps changing")
+    return tmp_path

@@ -1,0 +1,151 @@
+"""What the suite makes of work that is wrong in other ways than the incident's: each has its verdict, its line, its words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grader import curriculum, suite
+from grader.outcome import GroupOutcome, TestOutcome, Verdict
+
+ROOT = Path(__file__).parents[1]
+GROUP = curriculum.read_groups(ROOT)["group-1"]
+REFERENCE = ROOT / "solutions" / GROUP.folder / "reference"
+HEALTH = "test_sanity.py::test_health_is_well"
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A learner's folder, in which the group is solved."""
+    shutil.copytree(REFERENCE, tmp_path / "work")
+    return tmp_path / "work"
+
+
+def play(root: Path, seed: int = 7, stage: int | None = None) -> GroupOutcome:
+    return suite.run(GROUP, root=root, pristine=GROUP.path, seed=seed, stage=stage)
+
+
+def find(outcome: GroupOutcome, name: str) -> TestOutcome:
+    assert not outcome.ours
+    return next(test for test in outcome.tests if test.id.endswith(name))
+
+
+def edit(work: Path, name: str, change: Callable[[str], str]) -> None:
+    file = work / name
+    file.write_text(change(file.read_text("utf-8")), "utf-8")
+
+
+def in_health(body: str) -> Callable[[str], str]:
+    return lambda text: text.replace('        return {"status": "ok"}', body)
+
+
+CASES: list[tuple[str, str, Callable[[str], str], Verdict, str, str]] = [
+    ("a syntax error", "service/summary.py", lambda text: text + "\ndef (:\n", Verdict.LEARNER_ERROR, "syntax-error", "service/summary.py"),
+    ("an import error", "service/app.py", lambda text: "import nowhere_to_be_found\n" + text, Verdict.LEARNER_ERROR, "import-error", "service/app.py"),
+    ("no create_app", "service/app.py", lambda text: text.replace("def create_app", "def make_app"), Verdict.LEARNER_ERROR, "app-error", "service/app.py"),
+    ("a create_app that returns nothing", "service/app.py", lambda text: text.replace("    return app\n", ""), Verdict.LEARNER_ERROR, "app-error", "service/app.py"),
+    ("a create_app that raises", "service/app.py", lambda text: text.replace("    library = ", "    raise ValueError('no')\n    library = "), Verdict.LEARNER_ERROR, "app-error", "service/app.py"),
+    ("a slip in a handler", "service/app.py", in_health("        return undefined"), Verdict.LEARNER_ERROR, "assertion", "service/app.py"),
+    ("an untouched stub", "service/app.py", in_health("        raise NotImplementedError('health')"), Verdict.TODO, "todo", "service/app.py"),
+    ("an endless loop", "service/app.py", in_health("        while True:\n            pass"), Verdict.LIMIT, "limit-time", "service/app.py"),
+    ("an exit", "service/app.py", in_health("        import os\n        os._exit(0)"), Verdict.LEARNER_ERROR, "exit", "service/app.py"),
+    ("a wrong answer", "service/app.py", in_health("        raise HTTPException(500)"), Verdict.FAILED, "assertion", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "verdict", "code", "where"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_each_kind_of_wrong_work_has_its_verdict_and_its_line(
+    work: Path, name: str, change: Callable[[str], str], verdict: Verdict, code: str, where: str
+) -> None:
+    edit(work, name, change)
+    test = find(play(work, stage=0), HEALTH)
+    assert (test.verdict, test.failure and test.failure.code) == (verdict, code)
+    assert test.failure is not None
+    assert test.failure.sees
+    assert [place.file for place in test.failure.where][:1] == ([where] if where else [])
+
+
+def test_a_missing_file_is_named(work: Path) -> None:
+    (work / "service" / "summary.py").unlink()
+    test = find(play(work, stage=0), HEALTH)
+    assert test.verdict is Verdict.LEARNER_ERROR
+    assert test.failure is not None
+    assert test.failure.code == "missing-file"
+    assert "service/summary.py is missing" in test.failure.sees
+
+
+def test_an_empty_folder_is_a_missing_service(tmp_path: Path) -> None:
+    outcome = play(tmp_path, stage=0)
+    assert {test.verdict for test in outcome.tests} == {Verdict.LEARNER_ERROR}
+
+
+def test_only_the_learners_own_files_take_part(work: Path) -> None:
+    (work / "tests").mkdir()
+    (work / "tests" / "test_sanity.py").write_text("def test_health_is_well(): pass\n")
+    (work / "conftest.py").write_text("raise SystemExit(0)\n")
+    (work / "pytest.py").write_text("raise SystemExit(0)\n")
+    (work / "incident.py").write_text("raise SystemExit(0)\n")
+    (work / "service" / "extra.py").write_text("HEALTH = 'ok'\n")
+    edit(
+        work, "service/app.py", in_health("        from service.extra import HEALTH\n        return {'status': HEALTH}")
+    )
+    outcome = play(work, stage=0)
+    assert len(outcome.tests) == 5
+    assert {test.verdict for test in outcome.tests} == {Verdict.PASSED}
+
+
+def test_one_seed_gives_one_outcome(work: Path) -> None:
+    def figures(outcome: GroupOutcome) -> list[tuple[str, list[float]]]:
+        return [(test.id, [metric.value for metric in test.metrics]) for test in outcome.tests]
+
+    assert figures(play(work, seed=11)) == figures(play(work, seed=11))
+
+
+def test_a_suite_that_cannot_run_is_our_fault(work: Path) -> None:
+    outcome = suite.run(GROUP, root=work, pristine=work, seed=1)  # no tests, no group.toml there
+    assert outcome.ours
+    assert outcome.tests == ()
+
+
+def test_ctrl_c_leaves_nothing_running(work: Path) -> None:
+    code = (
+        "import pathlib, sys\nfrom grader import curriculum, suite\n"
+        f"group = curriculum.read_groups(pathlib.Path({str(ROOT)!r}))['group-1']\n"
+        "print('go', flush=True)\n"
+        f"suite.run(group, root=pathlib.Path({str(work)!r}), pristine=group.path, seed=1)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        time.sleep(1.0)
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=10)
+    deadline = time.monotonic() + 10
+    while (left := _ours(work)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def _ours(work: Path) -> list[str]:
+    """Processes of a suite over this folder that still run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if str(work) in command:
+            found.append(command)
+    return found
