@@ -47,9 +47,8 @@ def main() -> None:
                 ours.append(run(command, here))
                 theirs.append(run(other, here))
             mine, base = statistics.median(ours[1:]), statistics.median(theirs[1:])
-            print(
-                f"{name:28} {mine * 1000:6.0f} ms   {other_name:28} {base * 1000:6.0f} ms {mine / base:6.2f} {most:8.2f}"
-            )
+            left, right = f"{name:28} {mine * 1000:6.0f} ms", f"{other_name:28} {base * 1000:6.0f} ms"
+            print(f"{left}   {right} {mine / base:6.2f} {most:8.2f}")
 
 
 def run(command: list[str], here: Path) -> float:

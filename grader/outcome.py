@@ -91,7 +91,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure of an incident, and its target. `relation` is "at_most" or "at_least"; None is never, or none."""
+    """One figure of an incident, and its target. `relation` is "at_most" or "at_least"; a value of None is never."""
 
     name: str
     value: float | None

@@ -1,7 +1,7 @@
-"""What pytest gets from us: the fixtures `scene`, `incident` and `probes`, the marks, `expect`, and an outcome for each test.
+"""What pytest gets from us: the fixtures `scene`, `incident` and `probes`, marks, `expect`, an outcome for each test.
 
-Registered as an entry point, it does nothing but in a group's folder. How a suite is run, on a copy and on all cores, is
-`suite.py`'s.
+Registered as an entry point, it does nothing but in a group's folder. Running a suite on a copy and on all cores is for
+`suite.py`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,20 @@ REAL_SECONDS = 60
 """A test may take this long in real time; a suite is meant to take five."""
 
 _MISTAKES = frozenset(
-    "NameError AttributeError TypeError ImportError ModuleNotFoundError UnboundLocalError RecursionError".split()
+    [
+        "NameError",
+        "AttributeError",
+        "TypeError",
+        "ImportError",
+        "ModuleNotFoundError",
+        "UnboundLocalError",
+        "RecursionError",
+    ]
 )
 """Exceptions that mean a slip in the learner's code rather than the outside's doing."""
 
 _group_key = pytest.StashKey[Any]()
-_metrics_key = pytest.StashKey[list[Metric]]()
+_metrics_key: pytest.StashKey[list[Metric]] = pytest.StashKey()
 _scene_key = pytest.StashKey[Any]()
 _began_key = pytest.StashKey[float]()
 _outcome_key = pytest.StashKey[TestOutcome]()
@@ -202,7 +210,8 @@ def load(path: Path) -> ModuleType:
     name = "brownout_" + re.sub(r"\W", "_", str(path.with_suffix("")))
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
@@ -245,6 +254,7 @@ def _outcome(item: pytest.Item, verdict: Verdict, failure: Failure | None) -> Te
     group = item.stash[_group_key]
     doc = (getattr(getattr(item, "obj", None), "__doc__", None) or item.name).strip().splitlines()[0].rstrip(".")
     case = getattr(item, "callspec", None)
+    metrics: list[Metric] = item.stash[_metrics_key]
     stage = item.get_closest_marker("stage")
     patterns = tuple(name for mark in item.iter_markers("pattern") for name in mark.args)
     return TestOutcome(
@@ -254,7 +264,7 @@ def _outcome(item: pytest.Item, verdict: Verdict, failure: Failure | None) -> Te
         patterns=patterns,
         verdict=verdict,
         seconds=time.monotonic() - item.stash[_began_key],
-        metrics=tuple(item.stash[_metrics_key]),
+        metrics=tuple(metrics),
         failure=failure,
     )
 
@@ -291,7 +301,8 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         failure = Failure("limit-time", f"the test did not end within {REAL_SECONDS} s of real time", _blame(tapes))
     elif isinstance(error, AssertionError):
         verdict = Verdict.FAILED
-        failure = Failure("assertion", str(error).splitlines()[0] if str(error) else "the check does not hold", _blame(tapes), _story(tapes))  # fmt: skip
+        sees = str(error).splitlines()[0] if str(error) else "the check does not hold"
+        failure = Failure("assertion", sees, _blame(tapes), _story(tapes))
     elif isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
         raise error
     else:
@@ -326,7 +337,7 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
 
 
 def _blame(tapes: list[Tape]) -> tuple[Place, ...]:
-    """The learner's lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
+    """The lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
     for kind in ("unhandled", "escape", "blocked"):
         found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where")]
         if found:

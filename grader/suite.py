@@ -7,6 +7,7 @@ test that left no outcome is a failure: silence proves nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -40,15 +41,24 @@ def run(
 ) -> GroupOutcome:
     """Judge the learner's files below `root` with the tests of `pristine`, the group's folder as it ships.
 
-    `stage`: only the tests up to this stage; 0 for sanity alone. `on_test` hears each outcome as it comes. Nothing of the learner's enters
-    this process. KeyboardInterrupt ends the workers and passes on.
+    `stage`: only the tests up to this stage; 0 for sanity alone. `on_test` hears each outcome as it comes. Nothing of the
+    learner's enters this process. KeyboardInterrupt ends the workers and passes on.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
         judged = Path(folder) / group.folder
         lay_out(group, root, pristine, judged)
         reader, writer = os.pipe()
-        command = [sys.executable, "-P", "-m", "grader.suite", str(judged), str(seed), str(-1 if stage is None else stage), str(writer)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "grader.suite",
+            str(judged),
+            str(seed),
+            str(-1 if stage is None else stage),
+            str(writer),
+        ]
         with os.fdopen(reader, "rb") as lines:
             process = subprocess.Popen(
                 command,
@@ -67,7 +77,9 @@ def run(
                 raise
     ours = ""
     if expected is None:
-        ours = "the suite did not run: " + (printed.decode("utf-8", "replace").strip().splitlines() or ["no output"])[-1]
+        ours = (
+            "the suite did not run: " + (printed.decode("utf-8", "replace").strip().splitlines() or ["no output"])[-1]
+        )
     missing = [test for test in expected or [] if test.id not in tests]
     found = [tests.get(test.id, test) for test in expected or []]
     for test in missing:
@@ -105,10 +117,8 @@ def _collect(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.communicate()
 
 
@@ -160,7 +170,9 @@ class _Workers:
         queue, feed = os.pipe()
         os.write(feed, b"".join(number.to_bytes(2, "big") for number in range(len(items))))
         os.close(feed)
-        count = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(items))
+        count = min(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(items)
+        )
         clients = [self._forkserver.another() for _ in range(count)]
         children = []
         for client in clients:

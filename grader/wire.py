@@ -201,6 +201,12 @@ class ResponseChunk(Message):
     more: bool
 
 
+class ResponseBroken(Message):
+    """The answer breaks off: its head has left, and the rest will not."""
+
+    id: int
+
+
 class Egress(Message):
     """An outbound HTTP call. `cause` is the Request that it serves, or 0. Time-outs in seconds, None for none."""
 
@@ -292,6 +298,7 @@ Outbound = (
     | Response
     | ResponseHead
     | ResponseChunk
+    | ResponseBroken
     | Egress
     | EgressAbort
     | ProbeResult

@@ -1,4 +1,4 @@
-"""What the suite makes of work that is wrong in other ways than the incident's: each has its verdict, its line, its words."""
+"""What the suite makes of work that is wrong in other ways than the incident's: each has its verdict and its line."""
 
 from __future__ import annotations
 
@@ -47,18 +47,23 @@ def in_health(body: str) -> Callable[[str], str]:
     return lambda text: text.replace('        return {"status": "ok"}', body)
 
 
+APP, SUMMARY = "service/app.py", "service/summary.py"
+HTTP_500 = "        raise HTTPException(500)"
+ERROR, LIMIT, TODO, FAILED = Verdict.LEARNER_ERROR, Verdict.LIMIT, Verdict.TODO, Verdict.FAILED
+
+# what is wrong, the file to edit, the edit, and what is to come of it: verdict, code, the file that is blamed
 CASES: list[tuple[str, str, Callable[[str], str], Verdict, str, str]] = [
-    ("a syntax error", "service/summary.py", lambda text: text + "\ndef (:\n", Verdict.LEARNER_ERROR, "syntax-error", "service/summary.py"),
-    ("an import error", "service/app.py", lambda text: "import nowhere_to_be_found\n" + text, Verdict.LEARNER_ERROR, "import-error", "service/app.py"),
-    ("no create_app", "service/app.py", lambda text: text.replace("def create_app", "def make_app"), Verdict.LEARNER_ERROR, "app-error", "service/app.py"),
-    ("a create_app that returns nothing", "service/app.py", lambda text: text.replace("    return app\n", ""), Verdict.LEARNER_ERROR, "app-error", "service/app.py"),
-    ("a create_app that raises", "service/app.py", lambda text: text.replace("    library = ", "    raise ValueError('no')\n    library = "), Verdict.LEARNER_ERROR, "app-error", "service/app.py"),
-    ("a slip in a handler", "service/app.py", in_health("        return undefined"), Verdict.LEARNER_ERROR, "assertion", "service/app.py"),
-    ("an untouched stub", "service/app.py", in_health("        raise NotImplementedError('health')"), Verdict.TODO, "todo", "service/app.py"),
-    ("an endless loop", "service/app.py", in_health("        while True:\n            pass"), Verdict.LIMIT, "limit-time", "service/app.py"),
-    ("an exit", "service/app.py", in_health("        import os\n        os._exit(0)"), Verdict.LEARNER_ERROR, "exit", "service/app.py"),
-    ("a wrong answer", "service/app.py", in_health("        raise HTTPException(500)"), Verdict.FAILED, "assertion", ""),
-]  # fmt: skip
+    ("a syntax error", SUMMARY, lambda text: text + "\ndef (:\n", ERROR, "syntax-error", SUMMARY),
+    ("an import error", APP, lambda text: "import nowhere_to_be_found\n" + text, ERROR, "import-error", APP),
+    ("no create_app", APP, lambda text: text.replace("def create_app", "def make_app"), ERROR, "app-error", APP),
+    ("create_app returns nothing", APP, lambda text: text.replace("return app\n", "\n"), ERROR, "app-error", APP),
+    ("create_app raises", APP, lambda text: text.replace("library = ", "library = 1 / 0  # "), ERROR, "app-error", APP),
+    ("a slip in a handler", APP, in_health("        return undefined"), ERROR, "assertion", APP),
+    ("an untouched stub", APP, in_health("        raise NotImplementedError('health')"), TODO, "todo", APP),
+    ("an endless loop", APP, in_health("        while True:\n            pass"), LIMIT, "limit-time", APP),
+    ("an exit", APP, in_health("        import os\n        os._exit(0)"), ERROR, "exit", APP),
+    ("a wrong answer", APP, in_health(HTTP_500), FAILED, "assertion", ""),
+]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from grader.cli import desk
-from grader.cli.ending import Exit, Usage
+from grader.cli.ending import Exit, Usage, say
 from grader.progress import Reset, files_of
 
 
@@ -33,7 +33,21 @@ def command(group: str | None = None, file: str | None = None, *, yes: bool = Fa
 
 
 def _agreed(question: str) -> bool:
+    """Ask. A Ctrl-C counts from the first letter of the question on: `input` alone loses one that comes as it begins."""
+    import os
+    import select
+    import signal
+
+    pressed, press = os.pipe()
+    os.set_blocking(press, False)
+    before = signal.set_wakeup_fd(press)
     try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+        say(f"{question} [y/N] ")
+        ready, _, _ = select.select([sys.stdin, pressed], [], [])
+        if pressed in ready:
+            raise KeyboardInterrupt
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(pressed)
+        os.close(press)

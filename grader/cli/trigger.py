@@ -25,8 +25,7 @@ def command(
     if as_json:
         from grader.report import machine
 
-        result = machine.TriggerResult(group=chosen.id, seed=seed, settings=chosen_settings, outcome=outcome)
-        return desk.finish_json(course, machine.Trigger(exit=Exit.PASSED, result=result))
+        return desk.finish_json(course, machine.Trigger(exit=Exit.PASSED, result=outcome))
     from grader.report.ink import ink
     from grader.report.trigger import screen
 

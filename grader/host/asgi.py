@@ -168,7 +168,9 @@ class Server:
             raise
         except Exception as error:
             unhandled(error)
-            if not exchange.over and not exchange.head_sent:
+            if exchange.head_sent and not exchange.over:
+                kernel.send(wire.ResponseBroken(request.id))
+            elif not exchange.over:
                 exchange.head = {"status": 500, "headers": [(b"content-type", b"text/plain")]}
                 await exchange.send({"type": "http.response.body", "body": b"Internal Server Error"})
         finally:

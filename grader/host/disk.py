@@ -157,14 +157,14 @@ class Connection(sqlite3.Connection):
         self._holds = False  # a transaction has read or written
         path = _inside(database)
         new = path is not None and not os.path.exists(path)
+        if path is not None:
+            _watch(path)
         super().__init__(database, 0, *args, **kwargs)
         for name, arity in (("datetime", -1), ("date", -1), ("time", -1), ("julianday", -1), ("strftime", -1)):
             self.create_function(name, arity, _sql_clock(name), deterministic=True)
         self.create_function("unixepoch", -1, _sql_clock("unixepoch"), deterministic=True)
         for name, shape in (("current_timestamp", "datetime"), ("current_date", "date"), ("current_time", "time")):
             self.create_function(name, 0, _sql_clock(shape), deterministic=True)
-        if path is not None:
-            _watch(path)
         if new:
             effect("open", "a new SQLite file")
 
@@ -342,12 +342,13 @@ def _open(
 
 
 def _open_descriptor(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+    full = _inside(path) if flags & (os.O_WRONLY | os.O_RDWR) else None
+    if full is not None:
+        _watch(full)
     descriptor = _real_descriptor(path, flags, *args, **kwargs)
     _descriptors.discard(descriptor)
-    full = _inside(path)
-    if full is not None and flags & (os.O_WRONLY | os.O_RDWR):
+    if full is not None:
         _descriptors.add(descriptor)
-        _watch(full)
         effect("open", os.path.basename(full))
     return descriptor
 
@@ -360,8 +361,8 @@ def _telling(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         given = (*args[:2], *kwargs.values())
         paths = [full for each in given if (full := _inside(each))]
         if paths or any(isinstance(each, int) and each in _descriptors for each in given[:1]) or kwargs.get("dir_fd"):
-            for full in paths[1:]:
-                _watch(full)
+            if len(paths) == 2 and paths[0] in _stamps:
+                _stamps[paths[1]] = _stamps[paths[0]]
             effect(name, os.path.basename(paths[-1]) if paths else "")
         return result
 

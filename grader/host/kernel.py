@@ -116,7 +116,7 @@ class Kernel:
             real_exit(1)
 
     def exchange(self, deadline: int | None) -> None:
-        """Idle until `deadline`: hand over what was sent, take what came in. Main thread only."""
+        """Idle until `deadline`: hand over what was sent, take what came in. By whoever has the baton."""
         assert self.link is not None
         for hook in self.before_idle:
             hook()
@@ -246,15 +246,12 @@ class Kernel:
 
     def step(self, to_the_world: bool = False) -> None:
         """Let others run here, and come back at once: other threads of this host, or (`to_the_world`) other hosts."""
+        if to_the_world:
+            self.exchange(self.clock.now)
         if self.on_main():
             if self._ready:
                 self.run_ready()
-            if to_the_world:
-                self.exchange(self.clock.now)
-            else:
-                self.catch_up()
-        elif to_the_world:
-            self.park(self.waiter_until(self.clock.now, "a statement"))
+            self.catch_up()
         else:
             waiter = self.waiter(None, "a turn")
             self.wake(waiter)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from grader.curriculum import Group, Place
-from grader.outcome import GroupOutcome
+from grader.outcome import GroupOutcome, TriggerOutcome
 from grader.progress import Course, Hint, Recorded
 from grader.progress import Reset as Done
 
@@ -84,13 +84,6 @@ class NextResult(Struct, kw_only=True):
     next: NextStep
 
 
-class TriggerResult(Struct, kw_only=True):
-    group: str
-    seed: int
-    settings: dict[str, str]
-    outcome: Annotated[Any, Meta(description="the incident's figures")]
-
-
 class CheckResult(Struct, kw_only=True):
     group: str
     passed: bool
@@ -132,7 +125,7 @@ class Next(Answer, tag="next"):
 class Trigger(Answer, tag="trigger"):
     """`learn trigger`"""
 
-    result: TriggerResult | None = None
+    result: TriggerOutcome | None = None
 
 
 class Check(Answer, tag="check"):

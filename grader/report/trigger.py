@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from grader.curriculum import Group
-from grader.outcome import Act, Figure, TriggerOutcome
+from grader.outcome import Figure, TriggerOutcome
 from grader.report.ink import Ink, clean
 from grader.story import chart
 
@@ -27,7 +27,7 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
     for number in range(len(outcome.broken.series)):
         lines += ["", *_curve(outcome, number, ink)]
     lines += ["", *_figures(outcome, ink), ""]
-    return "\n".join([*lines, *_next(group, outcome, ink)]) + "\n"
+    return "\n".join([*lines, *_next(outcome, ink)]) + "\n"
 
 
 def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
@@ -81,9 +81,8 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2f}" if value < 1 else f"{value:.1f}"
 
 
-def _next(group: Group, outcome: TriggerOutcome, ink: Ink) -> list[str]:
-    worst: Act = outcome.yours
-    if all(figure.reached for figure in worst.figures):
+def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
+    if all(figure.reached for figure in outcome.yours.figures):
         rest = [("learn check", "the whole suite: other seeds, other faults")]
         first = ink.good(f"{ink.symbol('ok')} Your service stands this afternoon.")
     elif outcome.changed:

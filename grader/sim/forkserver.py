@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import socket
 import subprocess
@@ -14,20 +13,6 @@ HASH_SEEDS = 2**32
 
 class ForkserverGone(Exception):
     """The warm parent has ended, which is a fault of ours."""
-
-
-ADDR_NO_RANDOMIZE = 0x0040000
-
-try:
-    _personality: Any = ctypes.CDLL(None).personality
-except AttributeError:  # not Linux
-    _personality = None
-
-
-def _fix_addresses() -> None:
-    """Objects lie where they lay in every other run, so that what is ordered by address is replayed, too. May be denied."""
-    if _personality is not None:
-        _personality(ADDR_NO_RANDOMIZE)
 
 
 class Forkserver:
@@ -58,7 +43,6 @@ class Forkserver:
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=_fix_addresses,
             )
         return cls(ours, process)
 

@@ -415,6 +415,11 @@ class Host:
                     stream.put(message)
                     if not message.more:
                         del self._streams[message.id]
+            case wire.ResponseBroken():
+                stream = self._streams.pop(message.id, None)
+                if stream is not None:
+                    tape.record("broken", self.name, id=message.id)
+                    stream.put(ConnectionLost(f"{self.name} broke off its answer"))
             case wire.Egress():
                 tape.record(
                     "call", self.name, call=message.id, cause=message.cause, method=message.method, url=message.url,

@@ -1,4 +1,4 @@
-"""A tape told in at most twelve lines: what the outside did, what the service did about it, and where it stood still."""
+"""A tape told in at most twelve lines: what the outside did, what the service did about it, where it stood still."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tell(tape: Tape) -> tuple[str, ...]:
     choose(_worst_request(entries, begun))
     choose(blocked[:_MOST_OF_A_KIND])
     lines = [_line(entry, begun) for entry in sorted(chosen.values(), key=_moment)]
-    return tuple([*_merged(lines), *_remainder(entries, chosen)])[:MOST_LINES]
+    return (*_merged(lines), *_remainder(entries, chosen))[:MOST_LINES]
 
 
 def _moment(entry: Entry) -> float:
@@ -130,7 +130,9 @@ def _fault(entry: Entry) -> str:
     data = entry.data
     if data.get("phase") == "end":
         return f"the {entry.source} heals ({data['fault']})"
-    detail = f", ×{data['factor']:g}" if data.get("factor", 1) != 1 else f", {data['status']}" if data.get("status") else ""
+    detail = (
+        f", ×{data['factor']:g}" if data.get("factor", 1) != 1 else f", {data['status']}" if data.get("status") else ""
+    )
     return f"the {entry.source} fails: {data['fault']}{detail}"
 
 

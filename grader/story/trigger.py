@@ -1,4 +1,4 @@
-"""The incident, replayed: on the service as it ships, and on the learner's. What it looks like is `report/trigger.py`'s."""
+"""The incident, replayed on the service as it ships and on the learner's. How it looks is up to `report/trigger.py`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def _settings(incident: ModuleType, wanted: dict[str, str]) -> Any:
     changes = {}
     for name, value in wanted.items():
         if name not in known:
-            raise UnknownSetting(f"the incident has no setting “{name}”: it has {', '.join(known)}", "learn trigger --help")
+            raise UnknownSetting(
+                f"the incident has no setting “{name}”: it has {', '.join(known)}", "learn trigger --help"
+            )
         try:
             changes[name] = float(value)
         except ValueError:
@@ -77,7 +79,9 @@ def _settings(incident: ModuleType, wanted: dict[str, str]) -> Any:
                     f"“{value}” is no number for {name}", f"learn trigger --set {name}={known[name]:g}"
                 ) from None
         if not 0 < changes[name] < 10_000:
-            raise UnknownSetting(f"{name} has to be above 0 and below 10,000", f"learn trigger --set {name}={known[name]:g}")
+            raise UnknownSetting(
+                f"{name} has to be above 0 and below 10,000", f"learn trigger --set {name}={known[name]:g}"
+            )
     return dataclasses.replace(defaults, **changes)
 
 
@@ -90,7 +94,8 @@ def _same(one: Path, other: Path) -> bool:
 
 def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("brownout_incident", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules["brownout_incident"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""A scene: one group's service, a seed, and the simulations that are played with them. What tests and incidents start from.
+"""A scene: one group's service, a seed, and the simulations played with them. What tests and incidents start from.
 
 What happens in it (traffic, faults) is each group's own `incident.py`.
 """
