@@ -24,7 +24,7 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
         lines += [f"  where  {place.file}:{place.line}" for place in failure.where]
         lines += ["", f"  {ink.command(f'learn check {group.id}')}  says more"]
         return "\n".join(lines) + "\n"
-    for number in range(len(outcome.broken.series)):
+    for number in range(len(outcome.yours.series)):
         lines += ["", *_curve(outcome, number, ink)]
     lines += ["", *_figures(outcome, ink), ""]
     return "\n".join([*lines, *_next(outcome, ink)]) + "\n"
@@ -38,14 +38,14 @@ def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
 
 def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
     """One series: the service as it ships, and, if it differs, the learner's, to the same scale."""
-    broken = outcome.broken.series[number]
-    acts = [("as it ships", outcome.broken, ink.bad)]
+    shown = outcome.yours.series[number]
+    acts = [("as it ships", outcome.broken, ink.bad)] if _as_it_ships(outcome) else []
     if outcome.changed:
         acts.append(("yours", outcome.yours, ink.good))
     highest = max((value or 0.0 for _, act, _ in acts for value in act.series[number].values), default=0.0)
     top, width = chart.round_top(highest), ink.width - EDGE - 2
     bar = ink.symbol("bar")
-    lines = [f"  {ink.bold(f'{broken.name}, {broken.unit}')}"]
+    lines = [f"  {ink.bold(f'{shown.name}, {shown.unit}')}"]
     for name, act, paint in acts:
         heights = chart.columns(act.series[number].values, width)
         rows = chart.area(heights, top, ROWS, unicode=ink.unicode)
@@ -53,20 +53,26 @@ def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
             label = name if at == ROWS - 1 else ""
             edge = f"{top:g}" if at == 0 else "0" if at == ROWS - 1 else ""
             lines.append(f"  {label:<{NAME}} {edge:>3}{bar}{paint(row.rstrip())}")
-    below = chart.axis(len(broken.values), width, outcome.marks, unicode=ink.unicode)
+    below = chart.axis(len(shown.values), width, outcome.marks, unicode=ink.unicode)
     lines += [" " * EDGE + ink.dim(line) for line in below]
     return lines
 
 
+def _as_it_ships(outcome: TriggerOutcome) -> bool:
+    """Whether there is a shipped service to show: its files may have been edited before a copy was taken."""
+    return outcome.broken.failure is None
+
+
 def _figures(outcome: TriggerOutcome, ink: Ink) -> list[str]:
-    titles = ("as it ships", "yours" if outcome.changed else "", "target")
+    titles = ("as it ships" if _as_it_ships(outcome) else "", "yours" if outcome.changed else "", "target")
     wide = ink.width - 4 - 3 * 13
     lines = [ink.dim("  " + "".ljust(wide) + "".join(f"{title:>13}" for title in titles))]
-    for broken, yours in zip(outcome.broken.figures, outcome.yours.figures, strict=True):
-        line = f"  {broken.name[:wide]:<{wide}}" + _shown(broken, ink)
+    for number, yours in enumerate(outcome.yours.figures):
+        line = f"  {yours.name[:wide]:<{wide}}"
+        line += _shown(outcome.broken.figures[number], ink) if _as_it_ships(outcome) else " " * 13
         line += _shown(yours, ink) if outcome.changed else " " * 13
-        sign = ("≤" if ink.unicode else "<=") if broken.relation == "at_most" else ("≥" if ink.unicode else ">=")
-        lines.append(line + ink.dim(f"{f'{sign} {_number(broken.target)} {broken.unit}'.rstrip():>13}"))
+        sign = ("≤" if ink.unicode else "<=") if yours.relation == "at_most" else ("≥" if ink.unicode else ">=")
+        lines.append(line + ink.dim(f"{f'{sign} {_number(yours.target)} {yours.unit}'.rstrip():>13}"))
     return lines
 
 
@@ -91,7 +97,7 @@ def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
     else:
         first = ink.bad(f"{ink.symbol('bad')} This is the service as it ships. The rest is yours.")
         rest = [("learn next", "the briefing: what to build"), ("learn check", "the tests that judge it")]
-    name, value = next(iter(outcome.settings.items()))
-    rest.append((f"learn trigger --set {name}={value * 2:g}", "play with it: " + ", ".join(outcome.settings)))
+    name, *others = outcome.settings
+    rest.append((f"learn trigger --set {name}={outcome.settings[name] * 2:g}", f"or set {', '.join(others)}"))
     width = max(len(command) for command, _ in rest)
     return [first, *(f"  {ink.command(command.ljust(width))}  {ink.dim(purpose)}" for command, purpose in rest)]

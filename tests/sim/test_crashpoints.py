@@ -1,0 +1,296 @@
+"""Crashes behind every effect: what is lost, what is done twice, and that no effect goes unseen."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grader.sim import Call, Host, HostFailed, Reply, Service, Simulation, SimulationError, enumerate_crashes
+
+if TYPE_CHECKING:
+    from tests.sim.conftest import Stage
+
+WORKER = """
+path = data / "jobs.db"
+def connect():
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("create table if not exists jobs(id integer primary key, state text)")
+    return connection
+async def work():
+    db = connect()
+    if not db.execute("select count(*) from jobs").fetchone()[0]:
+        db.execute("begin")
+        db.executemany("insert into jobs(state) values (?)", [("new",)] * 3)
+        db.execute("commit")
+    while row := db.execute("select id from jobs where state = 'new' order by id").fetchone():
+{loop}
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    task = asyncio.create_task(work())
+    yield
+app = FastAPI(lifespan=lifespan)
+"""
+
+CALL = "        await llm.post('/work', headers={'Idempotency-Key': str(row[0])}, json={}, timeout=9)\n"
+ACK = "        db.execute(\"update jobs set state = 'done' where id = ?\", row)\n"
+
+ACK_FIRST = WORKER.format(loop=ACK + CALL)
+WORK_FIRST = WORKER.format(loop=CALL + ACK)
+
+
+@dataclass
+class Books:
+    """A provider that works for a second and then bills; with `keys`, a key is billed once."""
+
+    keys: bool = False
+    billed: Counter[str] | None = None
+
+    async def __call__(self, call: Call) -> Reply:
+        assert self.billed is not None
+        key = call.headers["idempotency-key"]
+        await asyncio.sleep(1)
+        if not (self.keys and self.billed[key]):
+            self.billed[key] += 1
+        return Reply.json({})
+
+
+def _enumerate(stage: Stage, endpoints: str, *, keys: bool = False) -> list[tuple[int, int, int]]:
+    """For no crash, and for a crash at each point: jobs left over, jobs lost, jobs billed twice."""
+    service = stage.service(endpoints)
+
+    def play(crash_at: int | None) -> tuple[tuple[int, int, int], int]:
+        books = Books(keys, Counter())
+        sim = stage.simulation(server=books)
+        sim.counts_effects = True
+        worker = sim.host("worker", service)
+        worker.crash_at(crash_at, restart_after=1)
+
+        async def scenario() -> tuple[int, int, int]:
+            await worker.start()
+            await sim.until(30)
+            assert len(sim.tape.of("crash")) == (crash_at is not None)
+            states = sqlite3.connect(worker.disk / "jobs.db").execute("select id, state from jobs").fetchall()
+            assert books.billed is not None
+            return (
+                3 - sum(state == "done" for _, state in states),
+                sum(state == "done" and not books.billed[str(job)] for job, state in states),
+                sum(times > 1 for times in books.billed.values()),
+            )
+
+        return sim.run(scenario()), worker.effects
+
+    return enumerate_crashes(play)
+
+
+def test_acknowledging_before_the_work_loses_jobs(stage: Stage) -> None:
+    results = _enumerate(stage, ACK_FIRST)
+    assert results[0] == (0, 0, 0)
+    assert {left for left, _, _ in results} == {0}
+    assert sum(lost for _, lost, _ in results) == 3
+    assert sum(doubled for _, _, doubled in results) == 0
+
+
+def test_working_before_the_acknowledgement_bills_twice(stage: Stage) -> None:
+    results = _enumerate(stage, WORK_FIRST)
+    assert results[0] == (0, 0, 0)
+    assert {left for left, _, _ in results} == {0}
+    assert sum(lost for _, lost, _ in results) == 0
+    assert sum(doubled for _, _, doubled in results) == 3
+
+
+def test_an_idempotency_key_loses_nothing_and_bills_once(stage: Stage) -> None:
+    assert set(_enumerate(stage, WORK_FIRST, keys=True)) == {(0, 0, 0)}
+
+
+def test_the_effects_of_a_worker_are_its_commits_and_calls_with_their_lines(stage: Stage) -> None:
+    service = stage.service(WORK_FIRST.replace(CALL, CALL.rstrip() + "  # call\n").replace(ACK, ACK.rstrip() + "  # ack\n"))
+    sim = stage.simulation(server=Books(billed=Counter()))
+    sim.counts_effects = True
+    worker = sim.host("worker", service)
+
+    async def scenario() -> None:
+        await worker.start()
+        await sim.until(10)
+
+    sim.run(scenario())
+    effects = [(entry.data["number"], entry.data["what"]) for entry in sim.tape.of("effect")]
+    assert effects == list(enumerate(["open", "commit", "commit", *["call", "commit"] * 3], 1))
+    where = [entry.data["where"][0] for entry in sim.tape.of("effect")]
+    assert where[3:5] == [stage.line(service, "# call"), stage.line(service, "# ack")]
+
+
+def _effects(stage: Stage, work: str, top: str = "") -> list[str]:
+    """What the effects of one request are; the loud failure would come from `play`."""
+    service = stage.service(f"@app.post('/x')\ndef x():\n{_indent(work)}", top)
+
+    async def scenario(sim: Simulation, host: Host) -> list[str]:
+        before = host.effects
+        assert (await stage.one(sim, host, "/x")).status == 200
+        await asyncio.sleep(1)  # one more look at the disk
+        return [entry.data["what"] for entry in sim.tape.of("effect")[before:]]
+
+    sim = stage.simulation()
+    sim.counts_effects = True
+    host = sim.host("api", service)
+
+    async def whole() -> list[str]:
+        await host.start()
+        return await scenario(sim, host)
+
+    return sim.run(whole())
+
+
+@pytest.mark.parametrize(
+    ("work", "effects"),
+    [
+        pytest.param("(data / 'f').write_text('a')", "open write", id="write_text"),
+        pytest.param("with open(data / 'f', 'w') as f: f.write('a'); f.flush(); f.write('b')", "open write write", id="flush"),
+        pytest.param("with open(data / 'f', 'ab', 0) as f: f.write(b'a'); f.write(b'b')", "open write write", id="unbuffered"),
+        pytest.param("(data / 't').write_bytes(b'a'); os.replace(data / 't', data / 'f')", "open write replace", id="replace"),
+        pytest.param("(data / 't').touch(); (data / 't').rename(data / 'f'); (data / 'f').unlink()", "open rename unlink", id="pathlib"),
+        pytest.param("d = os.open(data / 'f', os.O_CREAT | os.O_RDWR); os.write(d, b'ab'); os.ftruncate(d, 1); os.close(d)", "open write ftruncate", id="descriptor"),
+        pytest.param("import tempfile\nwith tempfile.NamedTemporaryFile(dir=data) as f: f.write(b'a')", "open open write unlink", id="tempfile"),
+        pytest.param("import shutil\n(data / 'f').write_bytes(b'a'); shutil.copy(data / 'f', data / 'g')", "open write open write", id="copy"),
+        pytest.param("import shutil\n(data / 'd').mkdir(); (data / 'd' / 'f').touch(); shutil.rmtree(data / 'd')", "open unlink", id="rmtree"),
+        pytest.param("import gzip\nwith gzip.open(data / 'f', 'wt') as f: f.write('a')", "open write", id="gzip"),
+        pytest.param("log = logging.FileHandler(data / 'f'); logging.getLogger().addHandler(log); logging.info('a')", "open write", id="logging"),
+        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('create table t(x)'); c.execute('pragma user_version = 7')", "open commit commit", id="ddl"),
+        pytest.param("c = sqlite3.connect(data / 'd'); c.executescript('create table t(x); insert into t values (1); select 1;')", "open commit commit", id="script"),
+        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('create table t(x)')\nfor n in range(3): c.execute('insert into t values (1)')\nc.commit(); c.execute('select 1')", "open commit commit", id="transaction"),
+        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('create table t(x)')\nwith c: c.execute('insert into t values (1)')\nc.execute('delete from t'); c.rollback(); c.execute('select 1')", "open commit commit", id="rollback"),
+        pytest.param("c = sqlite3.connect(data / 'd', isolation_level=None); c.execute('create table t(x)'); c.executemany('insert into t values (?)', [(1,), (2,)])", "open commit commit commit", id="executemany"),
+        pytest.param("c = sqlite3.connect(data / 'd', isolation_level=None); c.execute('create table t(x)'); c.execute('insert into t values (1) returning x').fetchall()", "open commit commit", id="returning"),
+        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('pragma journal_mode = wal'); c.execute('create table t(x)'); c.execute('insert into t values (1)'); c.commit(); c.close()", "open commit commit commit", id="wal"),
+        pytest.param("sqlite3.connect(':memory:').execute('create table t(x)')", "", id="memory"),
+        pytest.param("(data.parent / 'elsewhere').write_text('a'); open(__file__).read()", "", id="elsewhere"),
+    ],
+)  # fmt: skip
+def test_effects_are_announced_one_by_one(stage: Stage, work: str, effects: str) -> None:
+    assert _effects(stage, work) == [*effects.split(), "answer"]
+
+
+@pytest.mark.parametrize(
+    ("work", "top"),
+    [
+        ("import mmap; f = (data / 'f').open('w+b'); f.truncate(9); m = mmap.mmap(f.fileno(), 9); m[:3] = b'abc'; m.flush()", ""),
+        ("import ctypes; ctypes.CDLL(None).creat(os.fsencode(data / 'f'), 0o600)", ""),
+        ("(data / 'f').write_text('a')", "import grader.host.disk; grader.host.disk.effect = lambda *_: None"),
+        (
+            "c = sqlite3.connect(data / 'd', isolation_level=None); c.execute('create table t(x)')\n"
+            "for n in range(3): c.execute('insert into t values (1)')\n(data / 'f').touch()",
+            "import grader.host.disk as d; real = d.effect; d.effect = lambda kind, text: kind == 'open' and real(kind, text)\n"
+            "import grader.host.kernel; grader.host.kernel.Kernel.step = lambda *_, **__: None",
+        ),
+    ],
+    ids=["mmap", "ctypes", "an effect that is hushed up", "four commits behind one announcement"],
+)
+def test_a_disk_that_changes_more_often_than_the_host_says_ends_the_run(stage: Stage, work: str, top: str) -> None:
+    with pytest.raises(HostFailed, match="crash points cannot follow") as failed:
+        _effects(stage, work, top)
+    assert failed.value.kind == "unannounced"
+
+
+def test_a_file_written_in_place_can_be_torn_and_a_replaced_one_cannot(stage: Stage) -> None:
+    def torn(write: str) -> set[str]:
+        service = stage.service(f"@app.post('/x')\nasync def x(): {write}")
+
+        def play(crash_at: int | None) -> tuple[str, int]:
+            sim = stage.simulation()
+            sim.counts_effects = True
+            host = sim.host("api", service)
+            (host.disk / "f").write_text("old")
+            host.crash_at(crash_at)
+
+            async def scenario() -> str:
+                await host.start()
+                await stage.one(sim, host, "/x")
+                return (host.disk / "f").read_text()
+
+            return sim.run(scenario()), host.effects
+
+        return set(enumerate_crashes(play))
+
+    assert torn("(data / 'f').write_text('new')") == {"", "new"}
+    assert torn("(data / 't').write_text('new'); os.replace(data / 't', data / 'f')") == {"old", "new"}
+
+
+def test_a_crash_behind_the_answer_finds_the_client_served(stage: Stage) -> None:
+    service = stage.service(
+        """
+        @app.post("/x")
+        async def x(background: BackgroundTasks):
+            background.add_task((data / "f").write_text, "done")
+        """
+    )
+
+    def play(crash_at: int | None) -> tuple[tuple[int, bool], int]:
+        sim = stage.simulation()
+        sim.counts_effects = True
+        host = sim.host("api", service)
+        host.crash_at(crash_at)
+
+        async def scenario() -> tuple[int, bool]:
+            await host.start()
+            answer = await stage.one(sim, host, "/x")
+            await asyncio.sleep(1)
+            return answer.status, (host.disk / "f").exists()
+
+        return sim.run(scenario()), host.effects
+
+    assert enumerate_crashes(play) == [(200, True), (200, False), (200, True), (200, True)]
+
+
+def test_what_the_scenario_or_another_host_writes_is_not_held_against_a_host(stage: Stage) -> None:
+    service = stage.service("@app.post('/x')\nasync def x(): (data / os.environ['NAME']).write_text(str(time.time()))")
+    sim = stage.simulation()
+    hosts = [sim.host(name, service, disk="d", env={"NAME": name}) for name in ("a", "b")]
+    hosts[0].crash_at(99)
+
+    async def scenario() -> None:
+        for host in hosts:
+            await host.start()
+        for at in range(3):
+            (hosts[0].disk / "seed").write_text(str(at))
+            await asyncio.gather(*(stage.one(sim, host, "/x") for host in hosts))
+
+    sim.run(scenario())
+    assert [host.effects for host in hosts] == [3 * len(["open", "write", "answer"]), 0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "complaint"), [([0], "no crash points"), ([3, 3, 1], "no crash at effect 2 of 3: this run had 1")]
+)
+def test_an_enumeration_that_proves_nothing_is_an_error(counts: list[int], complaint: str) -> None:
+    left = iter(counts)
+    with pytest.raises(SimulationError, match=complaint):
+        enumerate_crashes(lambda _: (None, next(left)))
+
+
+def test_a_crash_while_starting_is_survived_by_the_supervisor_or_told(stage: Stage) -> None:
+    service: Service = stage.service("(data / 'f').write_text('a')\n@app.post('/x')\nasync def x(): return time.monotonic()")
+
+    def run(**options: Any) -> Any:
+        sim = stage.simulation()
+        host = sim.host("api", service)
+        host.crash_at(2, **options)
+
+        async def scenario() -> Any:
+            await host.start()
+            return (await stage.one(sim, host, "/x")).body
+
+        return sim.run(scenario())
+
+    assert run(restart_after=5) == pytest.approx(5, abs=0.001)
+    with pytest.raises(SimulationError, match="the host crashed"):
+        run()
+
+
+def _indent(text: str) -> str:
+    import textwrap
+
+    return textwrap.indent(text, "    ")
