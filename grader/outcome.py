@@ -53,6 +53,7 @@ class Failure:
     story: tuple[str, ...] = ()  # at most 12 lines, already formatted
     next: str = ""  # the hint to ask for, the command that replays
     detail: str = ""  # a traceback of the learner's, or of ours
+    printed: tuple[str, ...] = ()  # the last lines that the service printed or logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class TestOutcome:
     seconds: float
     metrics: tuple[Metric, ...] = ()
     failure: Failure | None = None
+    digest: str = ""  # SHA-256 of its tapes: equal for two runs of one service and one seed
 
 
 @dataclass(frozen=True, slots=True)

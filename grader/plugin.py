@@ -52,10 +52,11 @@ _current: list[pytest.Item] = []
 class ProductionFailure(AssertionError):
     """The incident still happens. `code` is short and stable, `sees` is what production sees."""
 
-    def __init__(self, code: str, sees: str) -> None:
+    def __init__(self, code: str, sees: str, about: str = "") -> None:
         super().__init__(sees)
         self.code = code
         self.sees = sees
+        self.about = about
 
 
 def expect(
@@ -67,11 +68,13 @@ def expect(
     code: str,
     sees: str,
     unit: str = "",
+    about: str = "",
 ) -> None:
     """State a bound on a measured figure, and record how far the figure lies from it.
 
     Exactly one of `at_most` and `at_least`. `code` is a short and stable name for the failure, `sees` what production
-    sees when the bound does not hold. Raises ProductionFailure.
+    sees when the bound does not hold. The story is that of the requests whose path begins with `about`. Raises
+    ProductionFailure.
     """
     if (at_most is None) == (at_least is None):
         raise TypeError("expect() takes either at_most or at_least")
@@ -82,7 +85,7 @@ def expect(
     if _current:
         _current[-1].stash[_metrics_key].append(Metric(metric, float(value), float(bound), relation, unit, code))
     if not holds:
-        raise ProductionFailure(code, sees)
+        raise ProductionFailure(code, sees, about)
 
 
 # ------------------------------------------------------------------------------------------------ pytest's hooks
@@ -266,7 +269,13 @@ def _outcome(item: pytest.Item, verdict: Verdict, failure: Failure | None) -> Te
         seconds=time.monotonic() - item.stash[_began_key],
         metrics=tuple(metrics),
         failure=failure,
+        digest=_digest(item),
     )
+
+
+def _digest(item: pytest.Item) -> str:
+    made: Scene | None = item.stash.get(_scene_key, None)
+    return " ".join(tape.digest() for tape in made.tapes) if made else ""
 
 
 def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
@@ -280,15 +289,14 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     tapes = made.tapes if made else []
     todo, mistake = _unfinished(tapes), _mistake(tapes)
     if isinstance(error, ProductionFailure):
-        failure = Failure(error.code, error.sees, _blame(tapes), _story(tapes))
+        failure = Failure(error.code, error.sees, _blame(tapes, error.about), _story(tapes, error.about))
         verdict = Verdict.FAILED
     elif isinstance(error, HostFailed):
         verdict = {
             "todo": Verdict.TODO, "limit-time": Verdict.LIMIT, "flood": Verdict.LIMIT, "garbage": Verdict.TAMPERED,
             "deadlock": Verdict.FAILED, "horizon": Verdict.FAILED, "busy": Verdict.FAILED,
         }.get(error.kind, Verdict.LEARNER_ERROR)  # fmt: skip
-        printed = f"\nThe service printed:\n{error.output}" if error.output else ""
-        failure = Failure(error.kind, error.text, _places(error.places), _story(tapes), detail=error.detail + printed)
+        failure = Failure(error.kind, error.text, _places(error.places), _story(tapes), detail=error.detail)
     elif isinstance(error, ProbeFailed):
         verdict = Verdict.TODO if error.kind == "NotImplementedError" else Verdict.LEARNER_ERROR
         code = "todo" if verdict is Verdict.TODO else "probe-error"
@@ -310,6 +318,7 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         mend = f"; {error.mend}" if isinstance(error, Trouble) and error.mend else ""
         kind = "" if isinstance(error, (Trouble, ForkserverGone)) else f"{type(error).__name__}: "
         failure = Failure("ours", f"{kind}{error}{mend}", detail=_traceback(error))
+    failure = replace(failure, printed=_printed(made))
     if verdict is Verdict.FAILED and todo is not None:
         verdict, failure = Verdict.TODO, todo
     elif verdict is Verdict.FAILED and mistake is not None:
@@ -336,14 +345,15 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
     return None
 
 
-def _blame(tapes: list[Tape]) -> tuple[Place, ...]:
+def _blame(tapes: list[Tape], about: str = "") -> tuple[Place, ...]:
     """The lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
     for kind in ("unhandled", "escape", "blocked"):
         found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where")]
         if found:
             worst = max(found, key=lambda e: float(e.data.get("seconds", 0.0)))
             return _parse(worst.data["where"])
-    calls = [e for tape in tapes for e in tape.of("call") if e.data.get("where")]
+    asked = {e.data["id"] for tape in tapes for e in tape.of("request") if e.data["path"].startswith(about)}
+    calls = [e for tape in tapes for e in tape.of("call") if e.data.get("where") and e.data["cause"] in asked]
     return _parse(calls[-1].data["where"]) if calls else ()
 
 
@@ -355,10 +365,15 @@ def _places(places: tuple[Any, ...]) -> tuple[Place, ...]:
     return tuple(Place(place.file, place.line, place.function) for place in places)
 
 
-def _story(tapes: list[Tape]) -> tuple[str, ...]:
+def _story(tapes: list[Tape], about: str = "") -> tuple[str, ...]:
     from grader.story import timeline
 
-    return timeline.tell(tapes[-1]) if tapes else ()
+    return timeline.tell(tapes[-1], about) if tapes else ()
+
+
+def _printed(made: Scene | None) -> tuple[str, ...]:
+    """What the service itself has to say: the last lines that it printed or logged."""
+    return tuple(made.runs[-1].printed[-10:]) if made and made.runs else ()
 
 
 def _traceback(error: BaseException) -> str:
@@ -375,6 +390,7 @@ def explain(outcome: TestOutcome, seed: int) -> str:
     if failure.where:
         lines.append("where            " + ", from ".join(f"{place.file}:{place.line}" for place in failure.where))
     lines += [("story            " if at == 0 else " " * 17) + line for at, line in enumerate(failure.story)]
+    lines += [("printed          " if at == 0 else " " * 17) + line for at, line in enumerate(failure.printed)]
     hint = f"learn hint {outcome.patterns[0]}" if outcome.patterns else "learn next"
     lines.append(f"next             {hint}; replay with --seed {seed}")
     if failure.detail:

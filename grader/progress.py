@@ -302,11 +302,14 @@ class Course:
         return group, self._part(group, part, parts(group)) if part else None
 
     def _part(self, group: Group, name: str, known: Collection[str]) -> str:
-        """The name itself, or, when it is a file seen from the current folder, the file in the group's folder."""
+        """The name itself; or the file that it means, seen from the current folder, or as the only one of that name."""
         if name in known:
             return name
         file = Path(os.path.normpath(self.here / name))
-        return file.relative_to(group.path).as_posix() if file.is_relative_to(group.path) else name
+        if file.is_relative_to(group.path) and (seen := file.relative_to(group.path).as_posix()) in known:
+            return seen
+        alike = [each for each in known if each.endswith(f"/{name}")]
+        return alike[0] if len(alike) == 1 else name
 
     def stage(self, group: Group) -> Stage | None:
         """The first stage that was not green in the last check; none when all were."""
@@ -364,6 +367,8 @@ class Course:
         """The next hint for a pattern: the named one, else the first that is red. Raises UnknownName."""
         if pattern is None:
             pattern = self._stuck(group)
+            if group.id in self.passed and self.of(group).patterns.get(pattern) == Verdict.PASSED:
+                raise Trouble(f"nothing of group {group.number} is red", f"learn hint {group.id} {pattern}")
         elif pattern not in group.patterns:
             raise curriculum.unknown("pattern", pattern, list(group.patterns), f"learn hint {group.id}")
         steps = curriculum.read_hints(group, pattern)
@@ -426,11 +431,9 @@ class Course:
 
     def _stuck(self, group: Group) -> str:
         """The pattern to help with: red in the last check, or else the first of the first stage that is not green."""
-        kept = self.of(group)
-        in_order = [name for stage in group.stages for name in stage.patterns]
-        red = [name for name in in_order if kept.patterns.get(name, Verdict.PASSED) != Verdict.PASSED]
-        stage = self.stage(group)
-        return (red or (list(stage.patterns) if stage else []) or in_order)[0]
+        red = [name for name, verdict in self.of(group).patterns.items() if verdict != Verdict.PASSED]
+        stage = self.stage(group) or group.stages[0]
+        return next((name for name in red if name in group.patterns), stage.patterns[0])
 
 
 def files_of(group: Group) -> list[str]:
@@ -464,12 +467,11 @@ def is_pass(group: Group, outcome: GroupOutcome) -> bool:
 
 
 def pattern_verdicts(group: Group, outcome: GroupOutcome) -> dict[str, Verdict]:
-    """For each pattern that was tested: the verdict of its first red test, or passed."""
+    """For each pattern that was tested: the verdict of its first red test, or passed. Red ones first, as they came."""
+    tested = [(name, test.verdict) for test in outcome.tests for name in test.patterns if name in group.patterns]
     verdicts: dict[str, Verdict] = {}
-    for test in outcome.tests:
-        for name in test.patterns:
-            if name in group.patterns and verdicts.get(name, Verdict.PASSED) is Verdict.PASSED:
-                verdicts[name] = test.verdict
+    for name, verdict in sorted(tested, key=lambda each: each[1] is Verdict.PASSED):
+        verdicts.setdefault(name, verdict)
     return verdicts
 
 

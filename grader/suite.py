@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,28 +37,22 @@ def run(
     pristine: Path,
     seed: int,
     stage: int | None = None,
+    only: Sequence[str] | None = None,
     on_test: Callable[[TestOutcome], None] | None = None,
 ) -> GroupOutcome:
     """Judge the learner's files below `root` with the tests of `pristine`, the group's folder as it ships.
 
-    `stage`: only the tests up to this stage; 0 for sanity alone. `on_test` hears each outcome as it comes. Nothing of the
-    learner's enters this process. KeyboardInterrupt ends the workers and passes on.
+    `stage`: only the tests up to this stage; 0 for sanity alone. `only`: only the tests with these ids. `on_test` hears
+    each outcome as it comes. Nothing of the learner's enters this process. KeyboardInterrupt ends the workers and passes
+    on.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
         judged = Path(folder) / group.folder
         lay_out(group, root, pristine, judged)
         reader, writer = os.pipe()
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "grader.suite",
-            str(judged),
-            str(seed),
-            str(-1 if stage is None else stage),
-            str(writer),
-        ]
+        words = [judged, seed, -1 if stage is None else stage, writer, *(["--only", *only] if only is not None else [])]
+        command = [sys.executable, "-P", "-m", "grader.suite", *map(str, words)]
         with os.fdopen(reader, "rb") as lines:
             process = subprocess.Popen(
                 command,
@@ -70,22 +64,31 @@ def run(
             )
             os.close(writer)
             try:
-                expected, tests = _collect(lines, on_test)
+                expected, tests = collect(lines, on_test)
                 printed, _ = process.communicate()
             except BaseException:
                 _end(process)
                 raise
-    ours = ""
+    return complete(group, seed, expected, tests, time.monotonic() - began, printed, on_test)
+
+
+def complete(
+    group: Group,
+    seed: int,
+    expected: list[TestOutcome] | None,
+    tests: dict[str, TestOutcome],
+    seconds: float,
+    printed: bytes,
+    on_test: Callable[[TestOutcome], None] | None = None,
+) -> GroupOutcome:
+    """What the reports amount to, in the order of the suite; a test that was expected and not heard of is a failure."""
     if expected is None:
-        ours = (
-            "the suite did not run: " + (printed.decode("utf-8", "replace").strip().splitlines() or ["no output"])[-1]
-        )
-    missing = [test for test in expected or [] if test.id not in tests]
-    found = [tests.get(test.id, test) for test in expected or []]
-    for test in missing:
-        if on_test:
+        said = printed.decode("utf-8", "replace").strip().splitlines() or ["no output"]
+        return GroupOutcome(group.id, seed, (), seconds, ours=f"the suite did not run: {said[-1]}")
+    for test in expected:
+        if test.id not in tests and on_test:
             on_test(test)
-    return GroupOutcome(group.id, seed, tuple(found), time.monotonic() - began, ours)
+    return GroupOutcome(group.id, seed, tuple(tests.get(test.id, test) for test in expected), seconds)
 
 
 def lay_out(group: Group, root: Path, pristine: Path, judged: Path) -> None:
@@ -98,8 +101,8 @@ def lay_out(group: Group, root: Path, pristine: Path, judged: Path) -> None:
         shutil.copyfile(root / name, judged / name)
 
 
-def _collect(
-    lines: Any, on_test: Callable[[TestOutcome], None] | None
+def collect(
+    lines: Iterable[bytes], on_test: Callable[[TestOutcome], None] | None = None
 ) -> tuple[list[TestOutcome] | None, dict[str, TestOutcome]]:
     """Read what the workers report: first the tests that must run, then one outcome a line."""
     expected: list[TestOutcome] | None = None
@@ -126,7 +129,7 @@ def _decode(table: dict[str, Any]) -> TestOutcome:
     failure = table["failure"]
     if failure is not None:
         where = tuple(Place(**place) for place in failure.pop("where"))
-        failure = Failure(**failure | {"where": where, "story": tuple(failure["story"])})
+        failure = Failure(**failure | {"where": where, "story": tuple(failure["story"]), "printed": tuple(failure["printed"])})
     return TestOutcome(
         **table
         | {
@@ -144,10 +147,14 @@ def _decode(table: dict[str, Any]) -> TestOutcome:
 class _Workers:
     """A pytest plug-in that runs the collected tests in forked workers and reports outcomes on a pipe."""
 
-    def __init__(self, forkserver: Forkserver, stage: int, report: int) -> None:
+    def __init__(
+        self, forkserver: Forkserver, report: int, stage: int, only: Collection[str] | None, width: int
+    ) -> None:
         self._forkserver = forkserver
-        self._stage = stage
         self._report = report
+        self._stage = stage
+        self._only = only
+        self._width = width
         self._turn = os.pipe()
         os.write(self._turn[1], b"T")
 
@@ -159,21 +166,15 @@ class _Workers:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         from grader import plugin
 
-        items = session.items
         silence = Failure("no-outcome", "the test ended without an outcome")
-        expected = [plugin.pending(item, silence) for item in items]
-        if self._stage >= 0:
-            items = [i for i, test in zip(items, expected, strict=True) if test.stage <= self._stage]
-            expected = [test for test in expected if test.stage <= self._stage]
-        self._write({"expected": [asdict(test) for test in expected]})
+        chosen = [(item, test) for item in session.items if self._is_wanted(test := plugin.pending(item, silence))]
+        items = [item for item, _ in chosen]
+        self._write({"expected": [asdict(test) for _, test in chosen]})
         # a pipe holds the numbers of the tests still to run: whoever is free takes the next
         queue, feed = os.pipe()
         os.write(feed, b"".join(number.to_bytes(2, "big") for number in range(len(items))))
         os.close(feed)
-        count = min(
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(items)
-        )
-        clients = [self._forkserver.another() for _ in range(count)]
+        clients = [self._forkserver.another() for _ in range(min(self._width, len(items)))]
         children = []
         for client in clients:
             pid = os.fork()
@@ -190,6 +191,9 @@ class _Workers:
         for pid in children:
             os.waitpid(pid, 0)
         return True
+
+    def _is_wanted(self, test: TestOutcome) -> bool:
+        return (self._stage < 0 or test.stage <= self._stage) and (self._only is None or test.id in self._only)
 
     def _work(self, items: list[pytest.Item], queue: int) -> None:
         from grader import plugin
@@ -211,12 +215,15 @@ class _Workers:
             os.write(self._turn[1], token)
 
 
-def main() -> None:
-    """`python -m grader.suite FOLDER SEED STAGE FD`: the process that `run` starts. STAGE -1 is all stages."""
-    folder, seed, stage, report = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    from grader.sim.forkserver import Forkserver
+def cores() -> int:
+    """How many processes can run at once here."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    forkserver = Forkserver.launch(seed)  # warms up beside us
+
+def play(
+    folder: str, seed: int, report: int, forkserver: Forkserver, *, stage: int, only: Collection[str] | None, width: int
+) -> int:
+    """Collect and run the tests of FOLDER, with `width` workers; outcomes go to the descriptor `report`. Once a process."""
     import pytest
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -225,8 +232,17 @@ def main() -> None:
         "--rootdir", folder, "-c", os.devnull, "--import-mode=importlib", "--seed", str(seed), "-p", "grader.plugin",
         "-p", "pytest_timeout", "-p", "no:cacheprovider", "-q", "--no-header", "tests",
     ]  # fmt: skip
-    code = pytest.main(arguments, plugins=[_Workers(forkserver, stage, report)])
-    sys.exit(int(code))
+    return int(pytest.main(arguments, plugins=[_Workers(forkserver, report, stage, only, width)]))
+
+
+def main() -> None:
+    """`python -m grader.suite FOLDER SEED STAGE FD [--only ID…]`: the process that `run` starts. STAGE -1 is all."""
+    folder, seed, stage, report, *rest = sys.argv[1:]
+    from grader.sim.forkserver import Forkserver
+
+    forkserver = Forkserver.launch(int(seed))  # warms up beside us
+    only = rest[1:] if rest else None
+    sys.exit(play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=cores()))
 
 
 if __name__ == "__main__":

@@ -248,6 +248,12 @@ class Log(Message):
     cause: int
 
 
+class Stalled(Message):
+    """The event loop stands still from now on, because of what `where` calls. Blocked says when that is over."""
+
+    where: list[Place]
+
+
 class Blocked(Message):
     """The event loop stood still from `began` to `ended`, because of what `where` called."""
 
@@ -304,6 +310,7 @@ Outbound = (
     | ProbeResult
     | ProbeError
     | Log
+    | Stalled
     | Blocked
     | Unhandled
     | Escape

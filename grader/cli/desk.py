@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.cli.ending import Exit, say, warn
-from grader.curriculum import NoWorkspace, find_workspace
+from grader.curriculum import Group, NoWorkspace, find_workspace, resolve
 from grader.progress import Course
 
 if TYPE_CHECKING:
@@ -21,6 +21,16 @@ def course() -> Course:
     except FileNotFoundError:
         raise NoWorkspace("this folder no longer exists", "cd path/to/brownout") from None
     return Course(find_workspace(here), here)
+
+
+def any_groups(course: Course, name: str | None) -> list[Group]:
+    """The groups that an author's command is about, locked or not: the named one, or all. Raises UnknownName."""
+    return [resolve(name, course.groups)] if name else list(course.groups.values())
+
+
+def show(text: str) -> None:
+    """Print a screen before the command has ended."""
+    say(text)
 
 
 def finish(course: Course, text: str, code: Exit = Exit.PASSED) -> int:

@@ -20,7 +20,7 @@ def command(group: str | None = None, file: str | None = None, *, yes: bool = Fa
     paint = ink(sys.stdout)
     if files and not yes:
         if as_json or not sys.stdin.isatty():
-            raise Usage("learn reset asks first, and nobody is here to answer", f"learn reset {chosen.id} --yes")
+            raise Usage("learn reset asks first, and nobody is here to answer", " ".join(["learn reset", chosen.id, *([name] if name else []), "--yes"]))
         if not _agreed(question(chosen, files, paint)):
             return desk.finish(course, "Nothing was changed.\n")
     done = course.reset(chosen, files) if files else Reset((), (), None)
@@ -29,7 +29,7 @@ def command(group: str | None = None, file: str | None = None, *, yes: bool = Fa
 
         return desk.finish_json(course, machine.Reset(exit=Exit.PASSED, result=machine.reset(course, chosen, done)))
     kept = desk.from_here(course, done.kept) if done.kept else ""
-    return desk.finish(course, screen(chosen, done, kept, paint))
+    return desk.finish(course, screen(chosen, name, done, kept, paint))
 
 
 def _agreed(question: str) -> bool:

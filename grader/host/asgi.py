@@ -61,11 +61,11 @@ class _Exchange:
             body, more = kernel.bounded(bytes(event.get("body", b"")), self.name), bool(event.get("more_body"))
             status = int(self.head["status"])
             if not more and not self.head_sent:
-                kernel.send(wire.Response(self.id, status, self._headers(), body))
+                kernel.tell(wire.Response(self.id, status, self._headers(), body))
             else:
                 if not self.head_sent:
                     self.head_sent = True
-                    kernel.send(wire.ResponseHead(self.id, status, self._headers()))
+                    kernel.tell(wire.ResponseHead(self.id, status, self._headers()))
                 kernel.send(wire.ResponseChunk(self.id, body, more))
             if not more:
                 self.over = True

@@ -14,6 +14,7 @@ from typing import Any
 
 import freezegun
 import freezegun.api
+from pydantic_core import core_schema
 
 READ_COST = 1_000
 """Nanoseconds that reading a clock takes, so that a busy-wait ends and a rate is finite."""
@@ -71,6 +72,9 @@ def install(clock: Clock) -> None:
         return api.real_strftime(pattern, localtime() if moment is None else moment)  # type: ignore[no-any-return]
 
     api.fake_localtime, api.fake_gmtime, api.fake_strftime = localtime, gmtime, strftime
+    # models are declared with the fakes, and pydantic knows types by identity
+    api.FakeDatetime.__get_pydantic_core_schema__ = classmethod(lambda *_: core_schema.datetime_schema())
+    api.FakeDate.__get_pydantic_core_schema__ = classmethod(lambda *_: core_schema.date_schema())
     # threading and queue are on freezegun's default ignore list, and would stay on real time
     freezegun.configure(default_ignore_list=["_pytest."])
     with warnings.catch_warnings():

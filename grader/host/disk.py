@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import builtins
 import errno
+import importlib
 import io
 import os
 import re
-import shutil
 import sqlite3
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -37,10 +38,9 @@ _data = "\0"  # the data folder, with a slash behind it
 
 
 def effect(kind: str, text: str) -> None:
-    """Something durable has happened. The simulation is told at once, so that a crash can fall right behind it."""
+    """Something durable has happened."""
     if kernel.interleave:
-        kernel.send(wire.Effect(kind, wire.text(text), where.here()))
-        kernel.exchange(kernel.clock.now)
+        kernel.tell(wire.Effect(kind, wire.text(text), where.here()))
 
 
 def _turn() -> None:
@@ -60,12 +60,9 @@ def _inside(path: Any) -> str | None:
 
 _BUSY_TIMEOUT = re.compile(r"\bpragma\s+(?:\w+\s*\.\s*)?busy_timeout\b(?:\s*[=(]\s*(\d+)\s*\)?)?", re.IGNORECASE)
 _WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*([a-z]*)", re.IGNORECASE | re.DOTALL)
-_RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
-_UNCOUNTED = re.compile(  # changes that sqlite3_total_changes does not count
-    r"\b(create|drop|alter|reindex|vacuum"
-    r"|pragma\s+(?:\w+\s*\.\s*)?(?:user_version|application_id|journal_mode|wal_checkpoint|optimize|\w*vacuum))\b",
-    re.IGNORECASE,
-)
+_PRAGMA = r"pragma\s+(?:\w+\s*\.\s*)?(?:user_version|application_id|journal_mode|wal_checkpoint|optimize|\w*vacuum)"
+_CHANGING = re.compile(rf"\b(returning|{_PRAGMA})\b", re.IGNORECASE)
+_UNCOUNTED = re.compile(rf"\b(create|drop|alter|reindex|vacuum|{_PRAGMA})\b", re.IGNORECASE)  # by total_changes
 
 
 def _patiently(seconds: float, statement: Callable[[], T]) -> T:
@@ -89,16 +86,18 @@ class Cursor(sqlite3.Cursor):
     """sqlite3.Cursor, patient in virtual time."""
 
     connection: Connection
-    _returning = False  # a statement's rows are still to be fetched; with the last of them it commits
+    _rows: deque[Any] | None = None  # of a statement that changes something: it ran to its end, which commits
 
     def execute(self, sql: str, *args: Any) -> Cursor:
         def run() -> Cursor:
+            self._rows = None
             result = super(Cursor, self).execute(sql, *args)
-            self._returning = self.description is not None and _RETURNING.search(sql) is not None
+            if self.description is not None and _CHANGING.search(sql):
+                self._rows = deque(super(Cursor, self).fetchall())
             return result
 
         sql = self.connection._virtual(sql)
-        return self.connection._perform(sql, run, told=lambda: not self._returning)
+        return self.connection._perform(sql, run)
 
     def executemany(self, sql: str, parameters: Iterable[Any]) -> Cursor:
         left, run = deque(parameters), super().executemany
@@ -122,19 +121,25 @@ class Cursor(sqlite3.Cursor):
         return self
 
     def fetchone(self) -> Any:
-        return self._fetched(super().fetchone())
+        if self._rows is None:
+            return super().fetchone()
+        return self._rows.popleft() if self._rows else None
 
-    def fetchmany(self, *args: Any, **kwargs: Any) -> list[Any]:
-        return self._fetched(super().fetchmany(*args, **kwargs))
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        most = self.arraysize if size is None else size
+        if self._rows is None:
+            return super().fetchmany(most)
+        return [self._rows.popleft() for _ in range(min(most, len(self._rows)))]
 
     def fetchall(self) -> list[Any]:
-        return self._fetched(super().fetchall())
+        return super().fetchall() if self._rows is None else self.fetchmany(len(self._rows))
 
-    def _fetched(self, rows: T) -> T:
-        if self._returning:
-            self._returning = False
-            self.connection._tell("", not self.connection.in_transaction)
-        return rows
+    def __next__(self) -> Any:
+        if self._rows is None:
+            return super().__next__()
+        if not self._rows:
+            raise StopIteration
+        return self._rows.popleft()
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -156,6 +161,7 @@ class Connection(sqlite3.Connection):
         self._changes = 0  # as far as they have been told of
         self._holds = False  # a transaction has read or written
         path = _inside(database)
+        self._durable = path is not None or str(database).startswith("file:")
         new = path is not None and not os.path.exists(path)
         if path is not None:
             _watch(path)
@@ -205,7 +211,7 @@ class Connection(sqlite3.Connection):
             sql = _BUSY_TIMEOUT.sub(f"select {round(self._patience * 1000)} as timeout", sql)
         return sql
 
-    def _perform(self, sql: str, statement: Callable[[], T], told: Callable[[], bool] = lambda: True) -> T:
+    def _perform(self, sql: str, statement: Callable[[], T]) -> T:
         found = _WORD.match(sql)
         word = found[1].lower() if found else ""
         # where waiting could mean a deadlock (a reader that wants to write), SQLite gives up at once, and so do we
@@ -214,13 +220,13 @@ class Connection(sqlite3.Connection):
         self._holds = self.in_transaction and (self._holds or word != "begin")
         if word == "rollback":
             self._changes = self.total_changes
-        elif told():
+        else:
             self._tell(sql, not self.in_transaction or word in ("commit", "end"))
         return result
 
     def _tell(self, sql: str, committed: bool) -> None:
         """If a change has been committed, say so."""
-        if committed and (self.total_changes != self._changes or _UNCOUNTED.search(sql)):
+        if committed and self._durable and (self.total_changes != self._changes or _UNCOUNTED.search(sql)):
             self._changes = self.total_changes
             effect("commit", "SQLite")
 
@@ -293,20 +299,31 @@ def _stat(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
 class _File(io.FileIO):
     """A file below the data folder. What it writes is durable: a crash ends the process, not the machine."""
 
+    durable = True
+
     def write(self, data: Any) -> int:
         written = super().write(data)
-        effect("write", os.path.basename(str(self.name)))
+        self.tell_effect("write")
         return written
 
     def truncate(self, size: int | None = None) -> int:
         left = super().truncate(size)
-        effect("write", os.path.basename(str(self.name)))
+        self.tell_effect("truncate")
         return left
+
+    def close(self) -> None:
+        if not self.closed:
+            _descriptors.discard(self.fileno())
+        super().close()
+
+    def tell_effect(self, kind: str) -> None:
+        if self.durable:
+            effect(kind, os.path.basename(str(self.name)))
 
 
 _real_open = io.open
 _real_descriptor = os.open
-_descriptors: set[int] = set()  # opened by os.open, for writing, below the data folder
+_descriptors: set[int] = set()  # open for writing, below the data folder
 _WRITING = re.compile(r"(?=.*[wax+])(?=[^rwax]*[rwax][^rwax]*$)[rwax+]*[bt]?[rwax+]*")
 
 
@@ -322,14 +339,17 @@ def _open(
 ) -> Any:
     """open(), whose files below the data folder announce what they write."""
     full = _inside(file)
-    ours = full is not None or (isinstance(file, int) and file in _descriptors)
+    ours = full is not None or opener is not None or (isinstance(file, int) and file in _descriptors)
     odd = ("b" in mode and (encoding or errors or newline)) or (buffering == 0 and "b" not in mode)
     if not ours or not _WRITING.fullmatch(mode) or odd:
         return _real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
     if full is not None:
         _watch(full)
     raw = _File(file, mode.replace("b", "").replace("t", ""), closefd, opener)
-    effect("open", os.path.basename(full or ""))
+    raw.durable = full is not None or raw.fileno() in _descriptors
+    if raw.durable:
+        _descriptors.add(raw.fileno())
+    raw.tell_effect("open")
     if buffering == 0:
         return raw
     kind: Any = io.BufferedRandom if "+" in mode else io.BufferedWriter
@@ -360,7 +380,7 @@ def _telling(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         result = real(*args, **kwargs)
         given = (*args[:2], *kwargs.values())
         paths = [full for each in given if (full := _inside(each))]
-        if paths or any(isinstance(each, int) and each in _descriptors for each in given[:1]) or kwargs.get("dir_fd"):
+        if paths or any(isinstance(each, int) and each in _descriptors for each in given) or kwargs.get("dir_fd"):
             if len(paths) == 2 and paths[0] in _stamps:
                 _stamps[paths[1]] = _stamps[paths[0]]
             effect(name, os.path.basename(paths[-1]) if paths else "")
@@ -403,12 +423,11 @@ def install() -> None:
     os.open = _open_descriptor
     for name in (
         "rename", "replace", "remove", "unlink", "truncate", "link", "symlink",
-        "write", "pwrite", "writev", "pwritev", "ftruncate", "posix_fallocate",
+        "write", "pwrite", "writev", "pwritev", "ftruncate", "posix_fallocate", "sendfile", "copy_file_range",
     ):  # fmt: skip
         if hasattr(os, name):
             setattr(os, name, _telling(name, getattr(os, name)))
-    copying: Any = shutil
-    copying._USE_CP_SENDFILE = False  # copies go through files
+    importlib.reload(tempfile)  # it has bound os.unlink
 
 
 def settle(data: str) -> None:

@@ -39,7 +39,7 @@ class _Call:
         times = self.request.extensions.get("timeout", {})
         headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in self.request.headers.raw]
         _calls[self.id] = self
-        kernel.send(
+        kernel.tell(
             wire.Egress(
                 self.id, self.request.method, str(self.request.url), headers,
                 kernel.bounded(body, f"{self.request.method} {self.request.url}"),

@@ -100,7 +100,7 @@ def _step(package: str, kind: str, when: str) -> Iterator[None]:
     try:
         yield
     except SyntaxError as error:
-        raise _Unloadable("syntax-error", error.msg) from error
+        raise _Unloadable("syntax-error", f"SyntaxError: {error.msg}") from error
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")
         if missing[0] != package:

@@ -13,10 +13,10 @@ def question(group: Group, files: tuple[str, ...], ink: Ink) -> str:
     return "\n".join([*rows, "", "A copy of your work is kept. Go on?"])
 
 
-def screen(group: Group, done: Reset, kept: str, ink: Ink) -> str:
-    """`kept` is the folder with the learner's copies, as one would type it; empty when there are none."""
+def screen(group: Group, name: str | None, done: Reset, kept: str, ink: Ink) -> str:
+    """What became of the file `name`, or of the whole group. `kept` is the folder with the learner's copies, as one would type it; empty when there are none."""
     if not done.restored and not done.removed:
-        return f"{ink.good(ink.symbol('ok'))} Nothing to reset: group {group.number} is as it shipped.\n"
+        return f"{ink.good(ink.symbol('ok'))} Nothing to reset: {name or f'group {group.number}'} is as it shipped.\n"
     rows = [f"{ink.good(ink.symbol('ok'))} Reset in group {group.number}:"]
     rows += [f"  {name}  as it shipped" for name in done.restored]
     rows += [f"  {name}  gone: you had added it" for name in done.removed]

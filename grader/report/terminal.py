@@ -163,10 +163,9 @@ def _print_failure(
     test, failure = same[0], same[0].failure
     symbol, colour, word = _MARKS[test.verdict]
     patterns = ", ".join(group.patterns[name].title for name in test.patterns if name in group.patterns)
-    console.print(
-        Text.assemble((f"{ink.symbol(symbol)} {_title(test)}", f"bold {colour}"), (f"  {word}", colour))
-        + Text(f" · {patterns}" if patterns else "", style="dim")
-    )
+    title = Text.assemble((f"{ink.symbol(symbol)} {_title(test)}", f"bold {colour}"), (f"  {word}", colour))
+    about = Text(f" · {patterns}" if patterns else "", style="dim")
+    console.print(title + about if title.cell_len + about.cell_len <= console.width else title)
     if len(same) > 1:
         console.print(Text(f"  and {len(same) - 1} more for the same reason", style="dim"))
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -182,9 +181,10 @@ def _print_failure(
             ("production sees", failure.sees.splitlines(), "bold"),
             ("where", where, ""),
             ("story", list(failure.story), ""),
+            ("printed", list(failure.printed), ""),
         ]
         if test.verdict in (Verdict.LEARNER_ERROR, Verdict.OURS):
-            parts.append(("what was raised", failure.detail.splitlines()[-TRACE_LINES:], "dim"))
+            parts.append(("what was raised", _trace(failure.detail), "dim"))
     parts.append(("next", _next(group, outcome, test), "cyan"))
     for label, lines, style in parts:
         for number, line in enumerate(lines):
@@ -206,6 +206,11 @@ def _hanging(line: str, style: str) -> Text | Table:
 
 def _title(test: TestOutcome) -> str:
     return clean(test.title).rstrip(".")
+
+
+def _trace(detail: str) -> list[str]:
+    """The end of a traceback, without the lines that only underline another."""
+    return [line for line in detail.splitlines() if line.strip(" ^~")][-TRACE_LINES:]
 
 
 def _next(group: Group, outcome: GroupOutcome, test: TestOutcome) -> list[str]:

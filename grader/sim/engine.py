@@ -95,6 +95,7 @@ class Simulation:
         self.tape = Tape()
         self.network = Network(self.tape, self.fail)
         self.hosts: list[Host] = []
+        self.printed: list[str] = []  # the last lines of each host's output, once the run is over
         self._ids = itertools.count(1)
         self._order = self.rng("order of hosts")
         self._failure: BaseException | None = None
@@ -174,6 +175,7 @@ class Simulation:
         if self.loop.is_closed():
             return
         for host in self.hosts:
+            self.printed += host.printed().splitlines()
             host.shut()
         for task in asyncio.all_tasks(self.loop):
             task.cancel()

@@ -53,6 +53,11 @@ class Forkserver:
             self._ask({"do": "attach"}, [theirs.fileno()])
         return Forkserver(ours)
 
+    @property
+    def pid(self) -> int:
+        """The warm parent's process id, for whoever launched it; otherwise 0."""
+        return self._process.pid if self._process else 0
+
     def fork(self, link: int, output: int, dump: int) -> int:
         """A new host on the three descriptors; its process id."""
         return int(self._ask({"do": "fork"}, [link, output, dump])["pid"])

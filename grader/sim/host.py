@@ -131,6 +131,7 @@ class Host:
         self._stopping: asyncio.Future[None] | None = None
         self._streams: dict[int, Stream] = {}
         self._probes: dict[int, asyncio.Future[Any]] = {}
+        self._stalled: tuple[int, list[str]] | None = None
         self._waiting: list[tuple[str, wire.Place]] = []
         self._crash_at: int | None = None
         self._restart_after: float | None = None
@@ -303,10 +304,14 @@ class Host:
     async def probe(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run `function(ports, *args)` beside the learner's code. Its whole module travels: expect nothing in there.
 
-        Raises ProbeFailed, or TypeError when `args` are not plain.
+        Raises ProbeFailed, or TypeError when `args` are not plain, or when the module is one of tests.
         """
         module = inspect.getmodule(function)
         assert isinstance(module, ModuleType)
+        if any(name.startswith("test_") for name in vars(module)):
+            raise TypeError(f"put {function.__name__} into a module of its own: with it, these tests would travel")
+        if not _is_plain(args):
+            raise TypeError(f"only plain values can enter a host, not {args!r}")
         ident = self._sim.next_id()
         future = self._probes[ident] = asyncio.get_running_loop().create_future()
         name = module.__name__.rpartition(".")[2]
@@ -453,7 +458,10 @@ class Host:
                 tape.record(
                     "log", self.name, level=message.level, logger=message.logger, text=message.text, cause=message.cause
                 )
+            case wire.Stalled():
+                self._stalled = (self._sim.now_ns, _texts(message.where))
             case wire.Blocked():
+                self._stalled = None
                 seconds = (message.ended - message.began) / 1e9
                 tape.record("blocked", self.name, seconds=seconds, where=_texts(message.where))
             case wire.Unhandled():
@@ -500,6 +508,10 @@ class Host:
         self._lose(text)
 
     def _end(self) -> None:
+        if self._stalled is not None:  # the event loop never went on
+            began, places = self._stalled
+            self._stalled = None
+            self._sim.tape.record("blocked", self.name, seconds=(self._sim.now_ns - began) / 1e9, where=places)
         self.alive, self.deadline, self.inbox = False, None, []
         self._link.close()
 
@@ -565,7 +577,7 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
         return math.isfinite(value)
     if isinstance(value, dict):
         return depth < 40 and all(isinstance(key, str) and _is_plain(each, depth + 1) for key, each in value.items())
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return depth < 40 and all(_is_plain(each, depth + 1) for each in value)
     return value is None or isinstance(value, (bool, int, str, bytes))
 

@@ -16,10 +16,14 @@ _ALWAYS = ("fault", "crash", "start", "host-failed", "escape", "unhandled", "par
 _MOST_OF_A_KIND = 3
 
 
-def tell(tape: Tape) -> tuple[str, ...]:
-    """The story of a run: what went wrong outside, the request that waited longest, what held the event loop."""
+def tell(tape: Tape, about: str = "") -> tuple[str, ...]:
+    """The story of a run: what went wrong outside, the request that waited longest, what held the event loop.
+
+    The request is one whose path begins with `about`.
+    """
     entries = list(tape)
     begun = {e.data["id"]: e for e in entries if e.kind == "request"}
+    candidates = {ident: e for ident, e in begun.items() if e.data["path"].startswith(about)}
     chosen: dict[int, Entry] = {}
 
     def choose(some: Iterable[Entry]) -> None:
@@ -33,7 +37,7 @@ def tell(tape: Tape) -> tuple[str, ...]:
     blocked = sorted((e for e in entries if e.kind == "blocked"), key=lambda e: -float(e.data["seconds"]))
     for entry in blocked[:1]:
         choose([*_behind(entry, entries, begun), entry])
-    choose(_worst_request(entries, begun))
+    choose(_worst_request(entries, candidates))
     choose(blocked[:_MOST_OF_A_KIND])
     lines = [_line(entry, begun) for entry in sorted(chosen.values(), key=_moment)]
     return (*_merged(lines), *_remainder(entries, chosen))[:MOST_LINES]
@@ -117,7 +121,7 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
         case "start":
             text = f"{entry.source} starts"
         case "host-failed":
-            text = f"{entry.source} {data['text']}{at}"
+            text = f"{entry.source} cannot go on: {data['text']}{at}"
         case "log":
             text = f"{entry.source} logs {data['level']}: {data['text']}"
         case _:

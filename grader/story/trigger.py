@@ -60,7 +60,7 @@ def _act(incident: ModuleType, settings: Any, forkserver: Forkserver, group: Gro
 
 
 def _settings(incident: ModuleType, wanted: dict[str, str]) -> Any:
-    """The incident's settings, with what `--set` changes: a number, or a multiple of the default ("2x")."""
+    """The incident's settings, with what `--set` changes. "10x" is 10."""
     defaults = incident.Settings()
     known = dataclasses.asdict(defaults)
     changes = {}
@@ -70,19 +70,18 @@ def _settings(incident: ModuleType, wanted: dict[str, str]) -> Any:
                 f"the incident has no setting “{name}”: it has {', '.join(known)}", "learn trigger --help"
             )
         try:
-            changes[name] = float(value)
+            changes[name] = float(value.removesuffix("x"))
         except ValueError:
-            try:
-                changes[name] = known[name] * float(value.removesuffix("x"))
-            except ValueError:
-                raise UnknownSetting(
-                    f"“{value}” is no number for {name}", f"learn trigger --set {name}={known[name]:g}"
-                ) from None
+            mend = f"learn trigger --set {name}={known[name]:g}"
+            raise UnknownSetting(f"“{value}” is no number for {name}", mend) from None
         if not 0 < changes[name] < 10_000:
             raise UnknownSetting(
                 f"{name} has to be above 0 and below 10,000", f"learn trigger --set {name}={known[name]:g}"
             )
-    return dataclasses.replace(defaults, **changes)
+    try:
+        return dataclasses.replace(defaults, **changes)
+    except ValueError as error:
+        raise UnknownSetting(f"that makes no incident: {error}", "learn trigger") from None
 
 
 def _same(one: Path, other: Path) -> bool:

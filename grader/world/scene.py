@@ -20,16 +20,20 @@ class Scene:
     service: Service
     seed: int
     patience: float | None = 5.0
-    tapes: list[Tape] = field(default_factory=list)
+    runs: list[Simulation] = field(default_factory=list)
+
+    @property
+    def tapes(self) -> list[Tape]:
+        return [run.tape for run in self.runs]
 
     def rng(self, name: str) -> random.Random:
         """A source of randomness of its own for each purpose."""
         return random.Random(f"{self.seed}/scene/{name}")
 
     def simulation(self, *, horizon: float = 600.0) -> Simulation:
-        """A new run, which ends at `horizon` virtual seconds at the latest. Its tape is kept for the story."""
+        """A new run, which ends at `horizon` virtual seconds at the latest. It is kept for the story."""
         sim = Simulation(
             self.forkserver, seed=self.seed, horizon=horizon, patience=self.patience, limits=sandbox.LIMITS
         )
-        self.tapes.append(sim.tape)
+        self.runs.append(sim)
         return sim

@@ -61,11 +61,13 @@ class House:
         sigma: float = 0.0,
         slots: int = 100,
         fails: Sequence[faults.Fault] = (),
+        library_hangs: bool = False,
         horizon: float = 400.0,
     ) -> None:
         self.sim = scene.simulation(horizon=horizon)
         self.provider = Provider(self.sim, median=median, sigma=sigma, slots=slots, faults=fails)
         self.documents: dict[str, Document] = {}
+        self._library_hangs = library_hangs
         self.sim.network.attach(LLM, self.provider)
         self.sim.network.attach(LIBRARY, self._library)
         self.replica = self.sim.host("assistant", scene.service)
@@ -100,6 +102,8 @@ class House:
         return len(self.provider.log) / max(1, len(asked))
 
     async def _library(self, call: Call) -> Reply:
+        if self._library_hangs:
+            await call.closed.wait()
         await asyncio.sleep(0.02)
         found = self.documents.get(call.path.removeprefix("/documents/"))
         if found is None:
@@ -131,8 +135,15 @@ class Settings:
     latency: float = 12.0  # by how much the brown-out stretches each provider call
     begin: float = 20.0
     end: float = 50.0
+    lost: float = 3.0  # for so long, at its beginning, calls never come back
     asks: float = 1.5  # questions a second
     horizon: float = 150.0
+
+    def __post_init__(self) -> None:
+        if not self.begin < self.end <= self.horizon - 30:
+            raise ValueError("begin comes before end, and end 30 s or more before horizon")
+        if self.lost > self.end - self.begin:
+            raise ValueError("lost is no longer than the brown-out")
 
 
 def text(settings: Settings) -> str:
@@ -140,7 +151,7 @@ def text(settings: Settings) -> str:
     return (
         f"An ordinary afternoon: the load balancer asks /health twice a second, travellers ask {settings.asks:g} questions a "
         f"second, a document is summarised every 25 s. From {settings.begin:g} s to {settings.end:g} s, every call to the "
-        f"provider takes {settings.latency:g} times as long."
+        f"provider takes {settings.latency:g} times as long; those of the first {settings.lost:g} s never come back."
     )
 
 
@@ -150,8 +161,11 @@ def marks(settings: Settings) -> tuple[tuple[float, str], ...]:
 
 def play(scene: Scene, settings: Settings) -> Act:
     """Two minutes of that afternoon."""
-    brown_out = faults.brown_out(settings.begin, settings.end, settings.latency)
-    house = House(scene, median=0.3, sigma=0.3, fails=[brown_out], horizon=settings.horizon + 60)
+    fails = [
+        faults.brown_out(settings.begin, settings.end, settings.latency),
+        faults.hanging(settings.begin, settings.begin + settings.lost),
+    ]
+    house = House(scene, median=0.3, sigma=0.3, fails=fails, horizon=settings.horizon + 60)
     for number in range(4):
         house.document(f"doc-{number}", sections=8)
     summaries = Stream(
@@ -160,11 +174,11 @@ def play(scene: Scene, settings: Settings) -> Act:
         path=lambda rng: f"/documents/doc-{rng.randrange(4)}/summary",
         rate=1 / 25,
         begin=5.0,
-        end=settings.horizon - 20,
+        end=settings.horizon - 60,
         arrivals="constant",
         patience=SUMMARY_BUDGET,
     )
-    asks = Stream(name="ask", path=question, rate=settings.asks, end=settings.horizon - 10, patience=ASK_BUDGET)
+    asks = Stream(name="ask", path=question, rate=settings.asks, end=settings.horizon - 30, patience=30.0)
     balancer = health(0.0, settings.horizon, rate=2.0)
     visits = house.visits(balancer, asks, summaries, horizon=settings.horizon)
     answered = visits.of("ask", "summary")
@@ -180,6 +194,7 @@ def play(scene: Scene, settings: Settings) -> Act:
         figures=(
             Figure("/health, p99", visits.of("health").percentile(99), "s", 0.05, "at_most"),
             Figure("event loop stands still", house.blocked, "s", 0.0, "at_most"),
+            Figure("a question, worst wait", visits.of("ask").percentile(100), "s", ASK_BUDGET + 0.5, "at_most"),
             Figure("questions and summaries answered", 100 * answered.success_share(), "%", 95.0, "at_least"),
             Figure("provider calls for each of them", house.amplification, "", 1.5, "at_most"),
             Figure("well again after the brown-out", recovery, "s", 5.0, "at_most"),

@@ -20,7 +20,7 @@ PIECE = 1.0  # seconds between two pieces of a slow drip: who looks at the clock
 def test_health_answers_while_a_question_waits(scene, incident):
     """/health answers while a question waits for the provider."""
     house = incident.House(scene, median=scene.rng("latency").uniform(4, 8))
-    asks = Stream(name="ask", path=incident.question, rate=0.2, begin=1.0, end=10.0, arrivals="constant")
+    asks = _asks(incident, rate=0.2, begin=1.0, end=10.0)
     visits = house.visits(asks, incident.health(0.0, 15.0), horizon=60.0)
     p99 = visits.of("health").percentile(99)
     sees = f"one traveller asks, and /health needs {p99:.1f} s: the load balancer takes the replica out of service"
@@ -31,10 +31,10 @@ def test_health_answers_while_a_question_waits(scene, incident):
 def test_a_question_ends_in_time(scene, incident):
     """/ask ends within 10 s when the provider hangs."""
     house = incident.House(scene, fails=[faults.hanging(0.0, 1000.0)])
-    asks = Stream(name="ask", path=incident.question, rate=2.0, begin=0.0, end=5.0, patience=120.0)
+    asks = _asks(incident, rate=2.0, end=5.0, patience=120.0)
     visits = house.visits(asks, horizon=150.0)
     worst = visits.percentile(100)
-    sees = f"the provider hangs, and a traveller stares at a spinner for {worst:.0f} s"
+    sees = f"the provider hangs, and a traveller stares at a spinner for {worst:.1f} s"
     expect("ask_worst", worst, at_most=incident.ASK_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
     _ended_as_agreed(visits)
 
@@ -66,10 +66,7 @@ def test_twenty_summaries_do_not_stop_the_house(scene, incident):
     """/health answers while 20 documents are summarised."""
     house = incident.House(scene, median=scene.rng("latency").uniform(0.5, 1.0))
     house.document("tariff", sections=20)
-    summaries = Stream(
-        name="summary", method="POST", path="/documents/tariff/summary", rate=10.0, begin=1.0, end=3.0, patience=100.0,
-        arrivals="constant",
-    )  # fmt: skip
+    summaries = _summaries("tariff", rate=10.0, begin=1.0, end=3.0, patience=100.0)
     visits = house.visits(summaries, incident.health(0.0, 20.0), horizon=100.0)
     p99 = visits.of("health").percentile(99)
     sees = f"with 20 summaries on their way, /health needs {p99:.1f} s"
@@ -83,13 +80,22 @@ def test_the_budget_is_the_whole_requests(scene, incident):
     """A summary ends within 60 s when every call is slow."""
     house = incident.House(scene, median=scene.rng("latency").uniform(22, 28))
     house.document("tariff", sections=20)
-    summaries = Stream(
-        name="summary", method="POST", path="/documents/tariff/summary", rate=0.5, begin=0.0, end=6.0, patience=390.0,
-        arrivals="constant",
-    )  # fmt: skip
+    summaries = _summaries("tariff", rate=0.5, begin=0.0, end=6.0, patience=390.0)
     visits = house.visits(summaries, horizon=395.0)
     worst = visits.percentile(100)
-    sees = f"no single call hangs, and still a summary takes {worst:.0f} s: each call has its own time-out, or none"
+    sees = f"no single call hangs, and still a summary takes {worst:.1f} s: its calls are bounded one by one, or not at all"
+    expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
+    _ended_as_agreed(visits)
+
+
+@pytest.mark.pattern("timeout")
+def test_the_budget_begins_with_the_request(scene, incident):
+    """A summary ends within 60 s when the library hangs."""
+    house = incident.House(scene, library_hangs=True)
+    house.document("tariff")
+    visits = house.visits(_summaries("tariff", rate=1.0, begin=0.0, end=2.0, patience=390.0), horizon=395.0)
+    worst = visits.percentile(100)
+    sees = f"the library does not answer, and a summary takes {worst:.1f} s"
     expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
     _ended_as_agreed(visits)
 
@@ -97,13 +103,11 @@ def test_the_budget_is_the_whole_requests(scene, incident):
 @pytest.mark.pattern("timeout")
 def test_patience_fits_the_provider(scene, incident):
     """On an ordinary day, no time-out fails a question."""
-    rng = scene.rng("latency")
-    house = incident.House(scene, median=rng.uniform(0.7, 1.0), sigma=0.6)
-    asks = Stream(name="ask", path=incident.question, rate=4.0, begin=0.0, end=60.0, patience=30.0)
-    visits = house.visits(asks, horizon=100.0)
+    house = incident.House(scene, median=scene.rng("latency").uniform(0.95, 1.05), sigma=0.6)
+    visits = house.visits(_asks(incident, rate=10.0, end=120.0, patience=30.0), horizon=160.0)
     failed = 100 * (1 - visits.success_share())
     sees = f"nothing is wrong with the provider, and {failed:.1f} % of the questions fail"
-    expect("false_timeouts", failed, at_most=1.0, unit="%", code="impatient", sees=sees)
+    expect("false_timeouts", failed, at_most=2.0, unit="%", code="impatient", sees=sees, about="/ask")
 
 
 @pytest.mark.pattern("timeout")
@@ -111,8 +115,8 @@ def test_timeouts_give_back_what_they_took(scene, incident):
     """After an outage, time-outs have given all back."""
     heals = 40.0
     house = incident.House(scene, median=0.5, fails=[faults.hanging(0.0, heals)])
-    storm = Stream(name="storm", path=incident.question, rate=15.0, begin=0.0, end=10.0, patience=30.0, arrivals="constant")
-    after = Stream(name="after", path=incident.question, rate=4.0, begin=heals + 1, end=heals + 31, patience=30.0)
+    storm = _asks(incident, name="storm", rate=15.0, end=10.0, patience=30.0)
+    after = _asks(incident, name="after", rate=4.0, begin=heals + 1, end=heals + 31, patience=30.0)
     visits = house.visits(storm, after, horizon=heals + 80)
     share = 100 * visits.of("after").success_share()
     sees = f"the provider has healed, and only {share:.0f} % of the questions are answered"
@@ -178,7 +182,8 @@ def test_gather_bounded_is_bounded(scene, incident, probes):
     expect("gather_seconds", good["seconds"], at_most=2 * ideal, unit="s", code="one-by-one", sees=sees)
     wrong = int(good["results"] != list(range(len(durations))))
     expect("disorder", wrong, at_most=0, code="disorder", sees="the results are not in the order of the calls")
-    expect("error_lost", int(not bad["raised"]), at_most=0, code="lost-result", sees="the failure of one call is lost")
+    sees = f"one call raises LookupError, and the caller gets {bad['raised'] or 'nothing'}"
+    expect("error_lost", int(bad["raised"] != "LookupError"), at_most=0, code="lost-result", sees=sees)
     left = bad["finished_later"]
     sees = f"one call has failed and the caller was told; {left} others still run to their end, unseen and billed"
     expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees)
@@ -190,10 +195,7 @@ def test_reading_a_scan_does_not_stop_the_house(scene, incident):
     house = incident.House(scene, median=0.2)
     pages = scene.rng("pages").randrange(8, 16)
     house.document("scan", sections=pages, scanned=True)
-    summaries = Stream(
-        name="summary", method="POST", path="/documents/scan/summary", rate=1.0, begin=1.0, end=5.0, patience=100.0,
-        arrivals="constant",
-    )  # fmt: skip
+    summaries = _summaries("scan", rate=1.0, begin=1.0, end=5.0, patience=100.0)
     visits = house.visits(summaries, incident.health(0.0, 30.0), horizon=150.0)
     p99 = visits.of("health").percentile(99)
     sees = f"while the text of a {pages}-page scan is extracted, /health needs {p99:.1f} s"
@@ -207,19 +209,31 @@ def test_a_slow_drip_ends(scene, incident):
     """An answer that drips byte by byte ends in time."""
     house = incident.House(scene, fails=[faults.dripping(0.0, 1000.0, seconds=300.0)])
     house.document("tariff", sections=12)
-    asks = Stream(name="ask", path=incident.question, rate=1.0, begin=0.0, end=4.0, patience=390.0)
-    summary = Stream(
-        name="summary", method="POST", path="/documents/tariff/summary", rate=1.0, begin=20.0, end=21.0, patience=370.0,
-        arrivals="constant",
-    )  # fmt: skip
+    asks = _asks(incident, rate=1.0, end=4.0, patience=390.0)
+    summary = _summaries("tariff", rate=1.0, begin=20.0, end=21.0, patience=370.0)
     visits = house.visits(asks, summary, horizon=395.0)
     worst = visits.of("ask").percentile(100)
-    sees = f"the answer drips in, byte by byte, and the traveller waits {worst:.0f} s: no read ever timed out"
-    expect("ask_worst", worst, at_most=incident.ASK_BUDGET + PIECE + GRACE, unit="s", code="slow-drip", sees=sees)
+    sees = f"the answer drips in, byte by byte, and the traveller waits {worst:.1f} s"
+    expect("ask_worst", worst, at_most=incident.ASK_BUDGET + PIECE + GRACE, unit="s", code="slow-drip", sees=sees, about="/ask")
     worst = visits.of("summary").percentile(100)
-    sees = f"the answer drips in, byte by byte, and a summary takes {worst:.0f} s: no read ever timed out"
-    expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + PIECE + GRACE, unit="s", code="slow-drip", sees=sees)
+    sees = f"the answer drips in, byte by byte, and a summary takes {worst:.1f} s"
+    expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + PIECE + GRACE, unit="s", code="slow-drip", sees=sees, about="/documents")
     _ended_as_agreed(visits)
+
+
+def _asks(incident, *, rate, end, begin=0.0, name="ask", patience=30.0):
+    """Questions at a steady rate."""
+    return Stream(
+        name=name, path=incident.question, rate=rate, begin=begin, end=end, patience=patience, arrivals="constant"
+    )
+
+
+def _summaries(document, *, rate, begin, end, patience):
+    path = f"/documents/{document}/summary"
+    return Stream(
+        name="summary", method="POST", path=path, rate=rate, begin=begin, end=end, patience=patience,
+        arrivals="constant",
+    )  # fmt: skip
 
 
 def _ended_as_agreed(visits):

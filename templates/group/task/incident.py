@@ -1,0 +1,66 @@
+"""The incident of group 0, and the house it happens in. `House` is what the tests play in, `play` what `learn trigger` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from grader.outcome import Act, Figure, Series
+from grader.world.scene import Scene
+from grader.world.traffic import Stream, Visits, drive
+
+PROMISED = 0.1  # seconds
+
+
+class House:
+    """Everything around one replica. Other services and their faults are attached here (see grader/world/)."""
+
+    def __init__(self, scene: Scene, *, horizon: float = 60.0) -> None:
+        self.sim = scene.simulation(horizon=horizon)
+        self.replica = self.sim.host("service", scene.service)
+
+    def run(self, play: Callable[[], Awaitable[Any]]) -> Any:
+        """Start the replica, and play until `play` ends."""
+
+        async def scenario() -> Any:
+            await self.replica.start()
+            return await play()
+
+        return self.sim.run(scenario())
+
+    def visits(self, *streams: Stream, horizon: float) -> Visits:
+        """Start the replica, and send it this traffic."""
+        return self.run(lambda: drive(self.sim, self.replica, streams, horizon=horizon))
+
+
+# ------------------------------------------------------------------------------------------------ learn trigger
+
+TITLE = "Every greeting is late"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `learn trigger --set name=value` can change. Times in virtual seconds."""
+
+    rate: float = 2.0  # callers a second
+    end: float = 20.0
+
+
+def text(settings: Settings) -> str:
+    """What happens, for people."""
+    return f"For {settings.end:g} s, {settings.rate:g} callers a second ask for a greeting."
+
+
+def marks(settings: Settings) -> tuple[tuple[float, str], ...]:
+    return ()
+
+
+def play(scene: Scene, settings: Settings) -> Act:
+    house = House(scene, horizon=settings.end + 60)
+    callers = Stream(name="callers", path="/greeting?name=Ada", rate=settings.rate, end=settings.end)
+    visits = house.visits(callers, horizon=settings.end + 30)
+    return Act(
+        series=(Series("greetings", "a second", tuple(visits.goodput())),),
+        figures=(Figure("the slowest greeting", visits.percentile(100), "s", PROMISED, "at_most"),),
+    )
