@@ -1,7 +1,7 @@
 # make learn    set up once, then show where you are and the next briefing
 # make test     the project's own tests
 # make check    lint, types, architecture, tests
-# make verify   the proof that every group is sound
+# make verify   the whole proof that every group is sound: minutes
 # make pins     pin what ships in groups/, after an edit
 # make lock     pin the dependencies anew (needs uv)
 
@@ -33,7 +33,7 @@ pins: $(READY)
 	@$(BIN)/python -m grader.verify.pins
 
 verify: $(READY)
-	@$(BIN)/python -m pytest -m group $(ARGS)
+	@$(BIN)/learn verify $(ARGS)
 
 lock:
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -37,9 +37,24 @@ _MISTAKES = frozenset(
         "ModuleNotFoundError",
         "UnboundLocalError",
         "RecursionError",
+        "MemoryError",
     ]
 )
 """Exceptions that mean a slip in the learner's code rather than the outside's doing."""
+
+_KINDS = {
+    "todo": Verdict.TODO,
+    "limit-time": Verdict.LIMIT,
+    "limit-cpu": Verdict.LIMIT,
+    "limit-memory": Verdict.LIMIT,
+    "flood": Verdict.LIMIT,
+    "garbage": Verdict.TAMPERED,
+    "deadlock": Verdict.FAILED,
+    "horizon": Verdict.FAILED,
+    "busy": Verdict.FAILED,
+    "unannounced": Verdict.FAILED,
+}
+"""What the end of a host means, by its kind; every other kind is an error of the learner's."""
 
 _group_key = pytest.StashKey[Any]()
 _metrics_key: pytest.StashKey[list[Metric]] = pytest.StashKey()
@@ -292,10 +307,7 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         failure = Failure(error.code, error.sees, _blame(tapes, error.about), _story(tapes, error.about))
         verdict = Verdict.FAILED
     elif isinstance(error, HostFailed):
-        verdict = {
-            "todo": Verdict.TODO, "limit-time": Verdict.LIMIT, "flood": Verdict.LIMIT, "garbage": Verdict.TAMPERED,
-            "deadlock": Verdict.FAILED, "horizon": Verdict.FAILED, "busy": Verdict.FAILED,
-        }.get(error.kind, Verdict.LEARNER_ERROR)  # fmt: skip
+        verdict = _KINDS.get(error.kind, Verdict.LEARNER_ERROR)
         failure = Failure(error.kind, error.text, _places(error.places), _story(tapes), detail=error.detail)
     elif isinstance(error, ProbeFailed):
         verdict = Verdict.TODO if error.kind == "NotImplementedError" else Verdict.LEARNER_ERROR
@@ -322,8 +334,10 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     if verdict is Verdict.FAILED and todo is not None:
         verdict, failure = Verdict.TODO, todo
     elif verdict is Verdict.FAILED and mistake is not None:
-        verdict = Verdict.LEARNER_ERROR
-        failure = replace(failure, where=mistake.where, detail=mistake.detail)
+        starved = mistake.code == "MemoryError"
+        verdict = Verdict.LIMIT if starved else Verdict.LEARNER_ERROR
+        code = "limit-memory" if starved else failure.code
+        failure = replace(failure, code=code, where=mistake.where, detail=mistake.detail)
     return _outcome(item, verdict, failure)
 
 
@@ -341,7 +355,7 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
     for tape in tapes:
         for entry in tape.of("unhandled"):
             if entry.data["error"] in _MISTAKES and entry.data["where"]:
-                return Failure("learner-error", "", _parse(entry.data["where"]), detail=entry.data["detail"])
+                return Failure(entry.data["error"], "", _parse(entry.data["where"]), detail=entry.data["detail"])
     return None
 
 

@@ -285,6 +285,19 @@ class Course:
             )
         return group
 
+    def solved(self, name: str | None) -> Group:
+        """The group whose solution a learner may see: the named one, else the one around, else the last that passed.
+
+        Raises UnknownName and Locked.
+        """
+        last = max(self.passed & self.groups.keys(), key=lambda one: self.progress[one].passed_at, default=None)
+        group = self._around() or (self.groups[last] if last else self.chosen(None))
+        if name:
+            group = curriculum.resolve(name, self.groups)
+        if group.id not in self.passed:
+            raise Locked(f"the solution of group {group.number} opens when it has passed", f"learn check {group.id}")
+        return group
+
     def chosen_with(
         self, name: str | None, part: str | None, parts: Callable[[Group], Collection[str]]
     ) -> tuple[Group, str | None]:

@@ -43,8 +43,8 @@ def run(
     """Judge the learner's files below `root` with the tests of `pristine`, the group's folder as it ships.
 
     `stage`: only the tests up to this stage; 0 for sanity alone. `only`: only the tests with these ids. `on_test` hears
-    each outcome as it comes. Nothing of the learner's enters this process. KeyboardInterrupt ends the workers and passes
-    on.
+    each outcome as it comes. Nothing of the learner's enters this process. KeyboardInterrupt ends the workers and
+    passes on.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
@@ -129,7 +129,9 @@ def _decode(table: dict[str, Any]) -> TestOutcome:
     failure = table["failure"]
     if failure is not None:
         where = tuple(Place(**place) for place in failure.pop("where"))
-        failure = Failure(**failure | {"where": where, "story": tuple(failure["story"]), "printed": tuple(failure["printed"])})
+        failure = Failure(
+            **failure | {"where": where, "story": tuple(failure["story"]), "printed": tuple(failure["printed"])}
+        )
     return TestOutcome(
         **table
         | {
@@ -223,7 +225,7 @@ def cores() -> int:
 def play(
     folder: str, seed: int, report: int, forkserver: Forkserver, *, stage: int, only: Collection[str] | None, width: int
 ) -> int:
-    """Collect and run the tests of FOLDER, with `width` workers; outcomes go to the descriptor `report`. Once a process."""
+    """Collect and run the tests of FOLDER, `width` at once; outcomes go to the descriptor `report`. Once a process."""
     import pytest
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

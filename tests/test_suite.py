@@ -61,6 +61,7 @@ CASES: list[tuple[str, str, Callable[[str], str], Verdict, str, str]] = [
     ("a slip in a handler", APP, in_health("        return undefined"), ERROR, "assertion", APP),
     ("an untouched stub", APP, in_health("        raise NotImplementedError('health')"), TODO, "todo", APP),
     ("an endless loop", APP, in_health("        while True:\n            pass"), LIMIT, "limit-time", APP),
+    ("too much memory", APP, in_health("        return {'x': len(bytearray(2**40))}"), LIMIT, "limit-memory", APP),
     ("an exit", APP, in_health("        import os\n        os._exit(0)"), ERROR, "exit", APP),
     ("a wrong answer", APP, in_health(HTTP_500), FAILED, "assertion", ""),
 ]

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader.outcome import Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
+from grader.outcome import (
+    Act,
+    Failure,
+    Figure,
+    GroupOutcome,
+    Metric,
+    Place,
+    Series,
+    TestOutcome,
+    TriggerOutcome,
+    Verdict,
+)
+from grader.verify.bounds import Calibration, Distance, Nearest
+from grader.verify.proof import GroupProof, Proof
 
 SHIPPED = {
     "README.md": """\
@@ -134,3 +147,40 @@ def failure(index: int, verdict: Verdict) -> Failure:
         story=("00:01.2  cup 1 asks for tea", "00:13.6  cup 1 is still dry"),
         detail="NameError: kettle",
     )
+
+
+def incident(group: str, seed: int, settings: dict[str, float]) -> TriggerOutcome:
+    """An incident that is over on the learner's service."""
+    hot, cold = (
+        Act((Series("steam", "litres", (0.0, value)),), (Figure("tea, p99", value, "s", 0.05, "at_most"),))
+        for value in (12.4, 0.04)
+    )
+    return TriggerOutcome(group, seed, "Steam", "It boils.", settings or {"heat": 2.0}, (), hot, cold, True, 0.2)
+
+
+def proved(
+    group: str, *, sound: bool, quick: bool, seed: int | None, on_step: Callable[[int, int], None]
+) -> GroupProof:
+    """A proof of two rows, the second of which is not part of the quick one."""
+    on_step(1, 2)
+    first = 1 if seed is None else seed
+    findings = () if sound else ("test_1: it passes as it ships",)
+    rows = (
+        Proof(1, "broken for the right reason", sound, {"failed": 4, "seeds": 1}, findings),
+        Proof(7, "fast", None if quick else True, {} if quick else {"s at most": 2.5}),
+    )
+    return GroupProof(group, quick, tuple(range(first, first + (1 if quick else 25))), rows, 3.0, ("a note",))
+
+
+def calibrated(group: str, *, seeds: Sequence[int], on_step: Callable[[int, int], None]) -> Calibration:
+    """Two bounds, of which the second has no room."""
+    on_step(1, 1)
+    right = Nearest(0.04, 0.05, 0.2, "reference", 1, 0.01)
+    near = Nearest(0.0499, 0.05, 0.002, "threads", 2, 0.5)
+    wrong = Nearest(12.4, 0.05, 247.0, "boil-over", 1, 3.0)
+    both = ("tests/test_kettle.py::test_1", "at_most", "s", "steam")
+    distances = tuple(
+        Distance(both[0], name, *both[1:], nearest, wrong, (9.0, 15.0), False)
+        for name, nearest in (("tea_p99", right), ("tea_worst", near))
+    )
+    return Calibration(group, tuple(seeds), distances, 4.0)

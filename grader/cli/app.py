@@ -28,6 +28,22 @@ PatternName = Annotated[
 FileName = Annotated[
     str | None, typer.Argument(metavar="FILE", help="Such as service/app.py. Without it: all that you changed.")
 ]
+Quick = Annotated[bool, typer.Option("--quick", help="One seed, and no timing: what every `make test` proves.")]
+FirstSeed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="The first seed. Default: 1; quick: random.")
+]
+Seeds = Annotated[int, typer.Option("--seeds", metavar="N", min=1, max=1000, help="How many seeds.")]
+AnyGroupName = Annotated[
+    str | None, typer.Argument(metavar="GROUP", help="2, group-2, or its folder. Without it: every group.")
+]
+SolvedName = Annotated[
+    str | None, typer.Argument(metavar="GROUP", help="2, group-2, or its folder. Without it: the last that passed.")
+]
+ComparedName = Annotated[
+    str | None, typer.Argument(metavar="FILE", help="Such as service/app.py: that file line by line, and no more.")
+]
+NewNumber = Annotated[str | None, typer.Argument(metavar="NUMBER", help="Such as 13.")]
+NewTitle = Annotated[str | None, typer.Argument(metavar="TITLE", help="What hurts: “Queues overflow”.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -95,3 +111,35 @@ def reset(group: GroupName = None, file: FileName = None, yes: Yes = False, as_j
     from grader.cli.reset import command
 
     return command(group, file, yes=yes, as_json=as_json)
+
+
+@app.command()
+def solution(group: SolvedName = None, file: ComparedName = None, as_json: Json = False) -> int:
+    """Once it passed: the reference beside yours, others' mistakes, the trade-offs."""
+    from grader.cli.solution import command
+
+    return command(group, file, as_json=as_json)
+
+
+@app.command()
+def verify(group: AnyGroupName = None, quick: Quick = False, seed: FirstSeed = None, as_json: Json = False) -> int:
+    """For authors: prove that a group is sound."""
+    from grader.cli.verify import command
+
+    return command(group, quick=quick, seed=seed, as_json=as_json)
+
+
+@app.command()
+def calibrate(group: AnyGroupName = None, seeds: Seeds = 5, as_json: Json = False) -> int:
+    """For authors: how far every variant lies from every bound."""
+    from grader.cli.calibrate import command
+
+    return command(group, seeds=seeds, as_json=as_json)
+
+
+@app.command()
+def new(number: NewNumber = None, title: NewTitle = None, as_json: Json = False) -> int:
+    """For authors: begin a group."""
+    from grader.cli.new import command
+
+    return command(number, title, as_json=as_json)

@@ -17,6 +17,7 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
     from grader.report.ink import ink
     from grader.report.terminal import Live, screen
     from grader.suite import run
+    from grader.verify.signature import recognise
 
     with (
         course.store.as_shipped(chosen) as pristine,
@@ -25,9 +26,12 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
     ):
         outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
     recorded = course.record(chosen, outcome)
+    looks_like = recognise(course.workspace, chosen, outcome)
     code = Exit.OURS if spoilt(outcome) else Exit.PASSED if recorded.passed else Exit.FAILED
     if as_json:
         from grader.report import machine
 
-        return desk.finish_json(course, machine.Check(exit=code, result=machine.check(chosen, outcome, recorded)))
-    return desk.finish(course, screen(chosen, outcome, recorded, ink(sys.stdout), show_all=show_all), code)
+        result = machine.check(chosen, outcome, recorded, looks_like)
+        return desk.finish_json(course, machine.Check(exit=code, result=result))
+    text = screen(chosen, outcome, recorded, ink(sys.stdout), looks_like, show_all=show_all)
+    return desk.finish(course, text, code)

@@ -26,6 +26,10 @@ LINES = {
     "check": Line(1, {"--all": "show_all", **JSON}),
     "hint": Line(2, JSON),
     "reset": Line(2, {"--yes": "yes", **JSON}),
+    "solution": Line(2, JSON),
+    "verify": Line(1, {"--quick": "quick", **JSON}),
+    "calibrate": Line(1, JSON),
+    "new": Line(2, JSON),
 }
 STATUS = Line(0, JSON)  # `learn` alone
 

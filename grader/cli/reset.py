@@ -20,7 +20,8 @@ def command(group: str | None = None, file: str | None = None, *, yes: bool = Fa
     paint = ink(sys.stdout)
     if files and not yes:
         if as_json or not sys.stdin.isatty():
-            raise Usage("learn reset asks first, and nobody is here to answer", " ".join(["learn reset", chosen.id, *([name] if name else []), "--yes"]))
+            mend = f"learn reset {chosen.id} {name} --yes" if name else f"learn reset {chosen.id} --yes"
+            raise Usage("learn reset asks first, and nobody is here to answer", mend)
         if not _agreed(question(chosen, files, paint)):
             return desk.finish(course, "Nothing was changed.\n")
     done = course.reset(chosen, files) if files else Reset((), (), None)
@@ -33,7 +34,7 @@ def command(group: str | None = None, file: str | None = None, *, yes: bool = Fa
 
 
 def _agreed(question: str) -> bool:
-    """Ask. A Ctrl-C counts from the first letter of the question on: `input` alone loses one that comes as it begins."""
+    """Ask. A Ctrl-C counts from the first letter on: `input` alone loses one that comes as it begins."""
     import os
     import select
     import signal

@@ -15,7 +15,7 @@ def install(seed: str) -> None:
     identifiers: Any = uuid
     os.urandom = module._urandom = source.randbytes
     if hasattr(os, "getrandom"):
-        os.getrandom = lambda size, _=0: source.randbytes(size)
+        os.getrandom = lambda size, flags=0: source.randbytes(size)  # noqa: ARG005
     reseed = random.Random.seed
 
     def seed_ours(self: random.Random, a: Any = None, version: int = 2) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from grader import wire
 from grader.host import where
-from grader.host.clock import READ_COST, SLACK, Clock, round_up
+from grader.host.clock import READ_COST, Clock, round_up
 
 SPIN = 1_000_000
 """Nanoseconds that a host may advance its own clock, by reading it, before it hands over to the simulation."""

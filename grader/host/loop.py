@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import itertools
+import queue
 import selectors
 import sys
 import warnings
@@ -146,5 +147,6 @@ def install() -> None:
         raise RuntimeError("this interpreter's asyncio is not understood: no default event loop policy")
     for policy in policies:
         policy._loop_factory = Loop
-    shared: Any = concurrent.futures.Future
-    shared.__hash__ = lambda self: self.__dict__.setdefault("_serial", next(_serial))
+    kinds: tuple[Any, ...] = (concurrent.futures.Future, asyncio.Queue, asyncio.Event, asyncio.Lock, queue.Queue)
+    for kind in kinds:  # what people keep sets of
+        kind.__hash__ = lambda self: self.__dict__.setdefault("_serial", next(_serial))

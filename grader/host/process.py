@@ -29,6 +29,7 @@ from grader.host.loop import Loop
 STACK = 1024 * 1024
 """Bytes of a thread's stack: hundreds of threads fit below a limit on address space."""
 
+
 def live(sock: socket.socket, dump: int) -> None:
     """Be the host that the first message on `sock` names. Does not return."""
     faulthandler.enable(file=dump)
@@ -52,11 +53,7 @@ def live(sock: socket.socket, dump: int) -> None:
     try:
         server = asgi.Server(_load(boot), loop)
         probe.install(boot.ports, loop)
-        _handle_stop(server, loop)
-        with _step(boot.app.partition(".")[0], "startup-error", "at start-up"):
-            loop.run_until_complete(server.startup())
-        kernel.send(wire.Started())
-        loop.run_forever()
+        loop.run_until_complete(_serve(server, boot, loop))
         status = 0
     except _Unloadable as error:
         _fail(error.kind, str(error), error.__cause__ or error, error.places)
@@ -174,18 +171,23 @@ def _handle_control(loop: Loop) -> None:
     kernel.handlers[wire.Explain] = explain
 
 
-def _handle_stop(server: asgi.Server, loop: Loop) -> None:
-    tasks = []
+async def _serve(server: asgi.Server, boot: wire.Boot, loop: Loop) -> None:
+    """The life of the service: one task, below which anyio keeps its threads."""
+    stopping: asyncio.Future[None] = loop.create_future()
 
-    async def stop() -> None:
-        try:
-            await server.shutdown()
-            kernel.send(wire.Stopped())
-        except Exception as error:
-            _fail("shutdown-error", f"{type(error).__name__}: {error}", error)
-        loop.stop()
+    def stop(_: wire.Stop) -> None:
+        stopping.cancel()
 
-    kernel.handlers[wire.Stop] = lambda _: tasks.append(loop.create_task(stop()))
+    kernel.handlers[wire.Stop] = stop
+    with _step(boot.app.partition(".")[0], "startup-error", "at start-up"):
+        await server.startup()
+    kernel.send(wire.Started())
+    await asyncio.wait({stopping})
+    try:
+        await server.shutdown()
+        kernel.send(wire.Stopped())
+    except Exception as error:
+        _fail("shutdown-error", f"{type(error).__name__}: {error}", error)
 
 
 def _waiting(loop: Loop) -> list[tuple[str, wire.Place]]:

@@ -156,9 +156,7 @@ class _Handle:
             self._running.release()
 
 
-def _start_joinable_thread(
-    function: Callable[[], object], *, handle: _Handle | None = None, **_: Any
-) -> _Handle:
+def _start_joinable_thread(function: Callable[[], object], *, handle: _Handle | None = None, **_: Any) -> _Handle:
     done = handle or _Handle()
 
     def body() -> None:

@@ -7,6 +7,7 @@ file, is that output, and a test holds the two together. Within `brownout/1` fie
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -16,6 +17,10 @@ from grader.curriculum import Group, Place
 from grader.outcome import GroupOutcome, TriggerOutcome
 from grader.progress import Course, Hint, Recorded
 from grader.progress import Reset as Done
+from grader.verify.bounds import Calibration
+from grader.verify.proof import GroupProof
+from grader.verify.signature import Mistake
+from grader.verify.solution import Solution
 
 SCHEMA: Final = "brownout/1"
 
@@ -90,6 +95,7 @@ class CheckResult(Struct, kw_only=True):
     first_pass: bool
     opened: Annotated[list[str], Meta(description="ids of the groups that this pass opened")]
     outcome: GroupOutcome
+    looks_like: Annotated[list[Mistake], Meta(description="known wrong fixes that fail the same tests alike")] = []
 
 
 class HintResult(Struct, kw_only=True):
@@ -108,6 +114,25 @@ class ResetResult(Struct, kw_only=True):
     restored: Annotated[list[str], Meta(description="what was put back, from the group's folder")]
     removed: Annotated[list[str], Meta(description="what the learner had added")]
     kept: Annotated[str | None, Meta(description="the folder with the learner's copies, from the workspace")]
+
+
+class SolutionResult(Struct, kw_only=True):
+    group: str
+    outcome: Annotated[TriggerOutcome, Meta(description="the incident: as it ships, and yours")]
+    solution: Solution
+
+
+class VerifyResult(Struct, kw_only=True):
+    proofs: list[GroupProof]
+
+
+class CalibrateResult(Struct, kw_only=True):
+    calibrations: list[Calibration]
+
+
+class NewResult(Struct, kw_only=True):
+    group: str
+    folders: Annotated[list[str], Meta(description="what was made, from the workspace")]
 
 
 class Status(Answer, tag="status"):
@@ -146,7 +171,31 @@ class Reset(Answer, tag="reset"):
     result: ResetResult | None = None
 
 
-AnyAnswer = Status | Next | Trigger | Check | HintAnswer | Reset
+class SolutionAnswer(Answer, tag="solution"):
+    """`learn solution`"""
+
+    result: SolutionResult | None = None
+
+
+class Verify(Answer, tag="verify"):
+    """`learn verify`"""
+
+    result: VerifyResult | None = None
+
+
+class Calibrate(Answer, tag="calibrate"):
+    """`learn calibrate`"""
+
+    result: CalibrateResult | None = None
+
+
+class New(Answer, tag="new"):
+    """`learn new`"""
+
+    result: NewResult | None = None
+
+
+AnyAnswer = Status | Next | Trigger | Check | HintAnswer | Reset | SolutionAnswer | Verify | Calibrate | New
 ANSWERS: dict[str, type[AnyAnswer]] = {
     "status": Status,
     "next": Next,
@@ -154,6 +203,10 @@ ANSWERS: dict[str, type[AnyAnswer]] = {
     "check": Check,
     "hint": HintAnswer,
     "reset": Reset,
+    "solution": SolutionAnswer,
+    "verify": Verify,
+    "calibrate": Calibrate,
+    "new": New,
 }
 
 
@@ -189,13 +242,14 @@ def briefing(course: Course, group: Group | None, markdown: str) -> NextResult:
     )
 
 
-def check(group: Group, outcome: GroupOutcome, recorded: Recorded) -> CheckResult:
+def check(group: Group, outcome: GroupOutcome, recorded: Recorded, looks_like: Sequence[Mistake] = ()) -> CheckResult:
     return CheckResult(
         group=group.id,
         passed=recorded.passed,
         first_pass=recorded.first_pass,
         opened=[other.id for other in recorded.opened],
         outcome=outcome,
+        looks_like=list(looks_like),
     )
 
 
@@ -215,6 +269,10 @@ def hint(group: Group, given: Hint) -> HintResult:
 def reset(course: Course, group: Group, done: Done) -> ResetResult:
     kept = done.kept.relative_to(course.workspace).as_posix() if done.kept else None
     return ResetResult(group=group.id, restored=list(done.restored), removed=list(done.removed), kept=kept)
+
+
+def new(group: Group) -> NewResult:
+    return NewResult(group=group.id, folders=[f"groups/{group.folder}", f"solutions/{group.folder}"])
 
 
 def schema() -> dict[str, Any]:

@@ -14,7 +14,10 @@ def question(group: Group, files: tuple[str, ...], ink: Ink) -> str:
 
 
 def screen(group: Group, name: str | None, done: Reset, kept: str, ink: Ink) -> str:
-    """What became of the file `name`, or of the whole group. `kept` is the folder with the learner's copies, as one would type it; empty when there are none."""
+    """What became of the file `name`, or of the whole group.
+
+    `kept` is the folder with the learner's copies, as one would type it; empty when there are none.
+    """
     if not done.restored and not done.removed:
         return f"{ink.good(ink.symbol('ok'))} Nothing to reset: {name or f'group {group.number}'} is as it shipped.\n"
     rows = [f"{ink.good(ink.symbol('ok'))} Reset in group {group.number}:"]

@@ -17,6 +17,7 @@ from grader.curriculum import Group
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 from grader.progress import Recorded, is_green, spoilt
 from grader.report.ink import Ink, clean
+from grader.verify.signature import Mistake
 
 FAILURES = 2  # shown at once, unless all are asked for
 TRACE_LINES = 15
@@ -32,8 +33,16 @@ _MARKS = {
 }
 
 
-def screen(group: Group, outcome: GroupOutcome, recorded: Recorded, ink: Ink, *, show_all: bool = False) -> str:
-    """Up to the first red stage and two failures of it; everything with `show_all`."""
+def screen(
+    group: Group,
+    outcome: GroupOutcome,
+    recorded: Recorded,
+    ink: Ink,
+    looks_like: Sequence[Mistake] = (),
+    *,
+    show_all: bool = False,
+) -> str:
+    """Up to the first red stage and two failures of it; everything with `show_all`. `looks_like`: known mistakes."""
     console = Console(
         file=StringIO(),
         width=ink.width,
@@ -54,6 +63,9 @@ def screen(group: Group, outcome: GroupOutcome, recorded: Recorded, ink: Ink, *,
             console.rule(style="dim", characters=ink.symbol("rule"))
             _print_failure(console, group, outcome, same, ink)
         console.print()
+        if looks_like:
+            _print_mistakes(console, looks_like)
+            console.print()
         _print_verdict(console, group, outcome, recorded, red, len(causes) - len(shown), ink)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
@@ -220,6 +232,14 @@ def _next(group: Group, outcome: GroupOutcome, test: TestOutcome) -> list[str]:
     return [*hint, f"learn check {group.id} --seed {outcome.seed}"]
 
 
+def _print_mistakes(console: Console, looks_like: Sequence[Mistake]) -> None:
+    """Known wrong fixes that fail as this one does, and the belief behind them."""
+    for number, mistake in enumerate(looks_like):
+        start = "It may also be" if number else "This looks like"
+        belief = Text.assemble(f"{start} ", (f"“{mistake.name}”", "bold"), f": the belief that {mistake.belief}.")
+        console.print(belief)
+
+
 def _print_verdict(
     console: Console,
     group: Group,
@@ -243,7 +263,8 @@ def _print_verdict(
         say("ok", "green", f"Group {group.number} {solved}.")
         for other in recorded.opened:
             console.print(Text(f"  Group {other.number} is open: {other.title}", style="green"))
-        console.print(Text.assemble("  ", ("learn next", "cyan"), ("  to go on", "dim")))
+        for command, purpose in (("learn solution", "yours beside ours, others' mistakes"), ("learn next", "to go on")):
+            console.print(Text.assemble("  ", (f"{command:<14}", "cyan"), (f"  {purpose}", "dim")))
     elif not red:
         say("bad", "red", "Not there yet: not every stage has a test that ran.")
     else:

@@ -26,7 +26,7 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
         return "\n".join(lines) + "\n"
     for number in range(len(outcome.yours.series)):
         lines += ["", *_curve(outcome, number, ink)]
-    lines += ["", *_figures(outcome, ink), ""]
+    lines += ["", *figures(outcome, ink), ""]
     return "\n".join([*lines, *_next(outcome, ink)]) + "\n"
 
 
@@ -63,7 +63,8 @@ def _as_it_ships(outcome: TriggerOutcome) -> bool:
     return outcome.broken.failure is None
 
 
-def _figures(outcome: TriggerOutcome, ink: Ink) -> list[str]:
+def figures(outcome: TriggerOutcome, ink: Ink) -> list[str]:
+    """The incident's figures as a table: as it ships, yours if it differs, and the target."""
     titles = ("as it ships" if _as_it_ships(outcome) else "", "yours" if outcome.changed else "", "target")
     wide = ink.width - 4 - 3 * 13
     lines = [ink.dim("  " + "".ljust(wide) + "".join(f"{title:>13}" for title in titles))]

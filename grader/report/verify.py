@@ -10,10 +10,9 @@ from typing import TextIO
 
 from grader.curriculum import Group
 from grader.report.ink import Ink, clean
-from grader.verify.bounds import Distance, Nearest
+from grader.verify.bounds import Calibration, Distance, Nearest
 from grader.verify.handed_in import name_of
 from grader.verify.proof import GroupProof, Proof
-from grader.verify.prove import Calibration
 
 FINDINGS = 8  # of one row
 _NAME = 28  # columns for the name of a row
@@ -68,7 +67,7 @@ def screen(group: Group, proved: GroupProof, ink: Ink) -> str:
 
 
 def bounds_screen(group: Group, measured: Calibration, ink: Ink) -> str:
-    """Every bound of every test, the right and the wrong figures nearest to it, and what the shipped service reaches."""
+    """Every bound of every test, the right and the wrong figures nearest to it, and what the service ships with."""
     seeds = f"seeds {measured.seeds[0]} to {measured.seeds[-1]}"
     rows = [_heading(group, f"{seeds} · {_time(measured.seconds)}", ink)]
     test = ""
@@ -86,6 +85,19 @@ def bounds_screen(group: Group, measured: Calibration, ink: Ink) -> str:
     return "\n".join(rows) + "\n"
 
 
+def begun(group: Group, ink: Ink) -> str:
+    """A group that was just begun, and what comes next."""
+    steps = (
+        ("learn trigger", "the incident that it begins with: replace it by yours"),
+        ("make pins", "after every edit of what ships"),
+        (f"learn verify {group.id}", "what it still lacks"),
+    )
+    rows = [f"{ink.good(ink.symbol('ok'))} Group {group.number} is begun: one of its tests is red."]
+    rows += [f"  {ink.command(f'{parent}/{group.folder}/')}" for parent in ("groups", "solutions")]
+    rows += ["", *(f"  {ink.command(command.ljust(22))}  {ink.dim(purpose)}" for command, purpose in steps)]
+    return "\n".join(rows) + "\n"
+
+
 def _heading(group: Group, right: str, ink: Ink) -> str:
     left = f"Group {group.number} · {clean(group.title)}"
     return ink.bold(left) + " " * max(2, ink.width - len(left) - len(right)) + ink.dim(right)
@@ -93,15 +105,14 @@ def _heading(group: Group, right: str, ink: Ink) -> str:
 
 def _row(proof: Proof, ink: Ink) -> Iterator[str]:
     mark = {True: ink.good(ink.symbol("ok")), False: ink.bad(ink.symbol("bad")), None: ink.dim(ink.symbol("dot"))}
-    figures = " · ".join(f"{_number(value)} {name}" for name, value in proof.figures.items())
+    figures = " · ".join(_figure(name, value) for name, value in proof.figures.items())
     shown = figures if proof.passed is not None else "not part of the quick proof"
     yield f"  {mark[proof.passed]} {proof.number}  {proof.name:<{_NAME}}  {ink.dim(shown)}"
     for finding in proof.findings[:FINDINGS]:
         lines = textwrap.wrap(clean(finding), ink.width - 10) or [""]
         yield from (f"        {line}" if at else f"      - {line}" for at, line in enumerate(lines))
-    if more := len(proof.findings) - FINDINGS:
-        if more > 0:
-            yield ink.dim(f"      … and {more} more: learn verify --json")
+    if (more := len(proof.findings) - FINDINGS) > 0:
+        yield ink.dim(f"      … and {more} more: learn verify --json")
 
 
 def _distance(one: Distance, ink: Ink) -> Iterator[str]:
@@ -121,9 +132,14 @@ def _distance(one: Distance, ink: Ink) -> Iterator[str]:
 def _nearest(nearest: Nearest | None, *, exact: bool = False) -> str:
     if nearest is None:
         return "none reaches it"
-    room = "exactly" if exact else f"{100 * nearest.room:.1f} % of room"
-    of = "" if exact else f" of {_number(nearest.bound)}"
-    return f"{_number(nearest.value):>8}{of}  {room}  {nearest.variant}, seed {nearest.seed}"
+    share = f"{100 * nearest.room:.1f} % of" if nearest.room < 10 else f"{nearest.room:,.0f} times"
+    room = "at the bound, as all" if exact else f"{share} the bound away"
+    return f"{_number(nearest.value):>8}  {room}  {nearest.variant}, seed {nearest.seed}"
+
+
+def _figure(name: str, value: float) -> str:
+    one = value == 1 and name.endswith("s") and " " not in name and len(name) > 1
+    return f"{_number(value)} {name.removesuffix('s') if one else name}"
 
 
 def _number(value: float) -> str:

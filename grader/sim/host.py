@@ -451,9 +451,7 @@ class Host:
                 else:
                     self._fail("garbage", "sent a value that no probe returns", ())
             case wire.ProbeError():
-                self._settle(
-                    message.id, ProbeFailed(message.kind, message.text, tuple(message.where), message.detail)
-                )
+                self._settle(message.id, ProbeFailed(message.kind, message.text, tuple(message.where), message.detail))
             case wire.Log():
                 tape.record(
                     "log", self.name, level=message.level, logger=message.logger, text=message.text, cause=message.cause

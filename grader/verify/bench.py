@@ -1,11 +1,12 @@
 """Many runs of one group's suite on all cores: every seed has one warm parent and one pytest that all its runs share.
 
-`suite.run` is for one run and starts everything anew. Here each run is a fork that collects and runs its tests, one after
-another; as many go on at once as there are cores.
+`suite.run` is for one run and starts everything anew. Here each run is a fork that collects and runs its tests, one
+after another; as many go on at once as there are cores.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -28,8 +29,10 @@ from grader.outcome import GroupOutcome
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: of which variant, with which seed, and which tests (None for all). `again` tells repetitions apart, which
-    share nothing."""
+    """One run: of which variant, with which seed, and which tests (None for all).
+
+    `again` tells repetitions apart, which share no process.
+    """
 
     variant: str
     seed: int
@@ -44,8 +47,10 @@ def run_all(
     runs: Sequence[Run],
     on_run: Callable[[Run], None] = lambda _: None,
 ) -> dict[Run, GroupOutcome]:
-    """Judge the learner's files of each variant with the tests of `pristine`. `on_run` hears of each run as it ends, of one
-    at a time. KeyboardInterrupt ends what runs, and passes on."""
+    """Judge the learner's files of each variant with the tests of `pristine`.
+
+    `on_run` hears of each run as it ends, of one at a time. KeyboardInterrupt ends what runs, and passes on.
+    """
     turn = threading.Lock()
 
     def told(run: Run) -> None:
@@ -147,9 +152,9 @@ def _session(
             seconds = {}
             with process.stdout:
                 for line in process.stdout:
-                    number, spent = line.split()
-                    seconds[int(number)] = float(spent)
-                    on_run(runs[int(number)])
+                    ended, spent = line.split()
+                    seconds[int(ended)] = float(spent)
+                    on_run(runs[int(ended)])
             process.wait()
         finally:
             processes.done(process)
@@ -168,18 +173,14 @@ def _session(
 
 
 def main() -> None:
-    """`python -m grader.verify.bench`: an order on stdin; on stdout, the number of each run and its seconds, as it ends."""
+    """`python -m grader.verify.bench`: an order on stdin; on stdout, as each run ends, its number and its seconds."""
     from grader.sim.forkserver import Forkserver
 
     order = json.loads(sys.stdin.buffer.read())
     forkserver = Forkserver.launch(order["seed"])  # warms up beside us
 
-    import pytest  # noqa: F401
-    import pytest_timeout  # noqa: F401
-
-    import grader.plugin
-    import grader.story.timeline
-    import grader.world.scene  # noqa: F401
+    for module in ("pytest", "pytest_timeout", "grader.plugin", "grader.story.timeline", "grader.world.scene"):
+        importlib.import_module(module)  # for all forks
 
     running: dict[int, tuple[int, float]] = {}
     waiting = list(enumerate(order["runs"]))

@@ -55,6 +55,16 @@ class Distance:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Every bound of a group, with the right and the wrong figures nearest to it."""
+
+    group: str
+    seeds: tuple[int, ...]
+    distances: tuple[Distance, ...]
+    seconds: float
+
+
 def measure(
     outcomes: Iterable[tuple[str, GroupOutcome]], right: Collection[str], broken: str | None = None
 ) -> tuple[Distance, ...]:
@@ -79,14 +89,12 @@ def measure(
                     else:
                         wrongs[key].append((metric, variant, outcome.seed))
     found = []
-    for key, metric in stated.items():
+    tests = list(dict.fromkeys(test for test, _ in stated))
+    for key, metric in sorted(stated.items(), key=lambda item: tests.index(item[0][0])):
         band = (min(shipped[key]), max(shipped[key])) if key in shipped else None
         exact = bool(rights[key]) and all(slack(one) == 0 for one, _, _ in rights[key])
-        found.append(
-            Distance(
-                *key, metric.relation, metric.unit, metric.code, _nearest(rights[key]), _nearest(wrongs[key]), band, exact
-            )  # fmt: skip
-        )
+        ends = _nearest(rights[key]), _nearest(wrongs[key])
+        found.append(Distance(*key, metric.relation, metric.unit, metric.code, *ends, band, exact))
     return tuple(found)
 
 

@@ -2,8 +2,8 @@
 
 Read from solutions/GROUP/ and from two tables of group.toml:
 
-    [broken]       for each incident test that the shipped service fails, by the name of the test: the code of the failure,
-                   and the band in which the figure lies that shows it
+    [broken]       for each incident test that the shipped service fails, by the name of the test: the code of the
+                   failure, and the band over seeds of the figure that shows it
         test_a_question_ends_in_time = { code = "no-deadline", metric = "ask_worst", between = [90.0, 120.0] }
                    or, for a guard against a fix that goes too far: why it is green as it ships
         test_a_400_is_not_retried = { green = "nothing is retried yet" }

@@ -6,19 +6,22 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader import curriculum
 from grader.curriculum import HINT_STEPS, Group, Trouble
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 from grader.verify import bounds
-from grader.verify.bench import Run
 from grader.verify.handed_in import NOT_APPLICABLE, SHORT_CUTS, WITHOUT, Band, HandedIn, WrongFix, name_of
+
+if TYPE_CHECKING:
+    from grader.verify.bench import Run
 
 SHIPPED = "as it ships"
 """The variant that is the shipped service."""
 
 DESIGNS, WRONG_FIXES = 3, 8
-"""A group has at least so many: the reference is a design, and what takes out a pattern is not among the wrong fixes."""
+"""A group has at least so many. The reference is a design; what takes out a pattern does not count as a wrong fix."""
 
 FAST = 5.0
 """Seconds that a suite may take on an idle machine."""
@@ -192,9 +195,7 @@ def _wrong_fixes(evidence: Evidence, findings: list[str]) -> dict[str, float]:
         caught += not found
         findings += [f"{fix.name}: {finding}" for finding in found]
     if evidence.stale:
-        findings.append(
-            f"wrong/signatures.json was measured on something else: run `learn verify {evidence.group.id}`"
-        )
+        findings.append(f"wrong/signatures.json was measured on something else: run `learn verify {evidence.group.id}`")
     return {"wrong fixes": len(evidence.handed_in.wrong), "caught": caught, "seeds": len(evidence.few)}
 
 
@@ -243,9 +244,10 @@ def _needed(evidence: Evidence, findings: list[str]) -> dict[str, float]:
             needed += bool(red)
             if not red:
                 findings.append(f"seed {seed}: no test of {pattern} fails without it")
-    for name in fixes:
-        if name.startswith(WITHOUT) and name.removeprefix(WITHOUT) not in evidence.group.patterns:
-            findings.append(f"wrong/{name}.patch takes out what is no pattern of the group")
+    strays = [
+        name for name in fixes if name.startswith(WITHOUT) and name[len(WITHOUT) :] not in evidence.group.patterns
+    ]
+    findings += [f"wrong/{name}.patch takes out what is no pattern of the group" for name in strays]
     return {"patterns": len(evidence.group.patterns), "needed": needed}
 
 
@@ -292,9 +294,13 @@ def measured(evidence: Evidence) -> tuple[bounds.Distance, ...]:
 
 
 def _same(one: TestOutcome, other: TestOutcome) -> bool:
-    return (one.digest, one.verdict, one.metrics, one.failure) == (
-        other.digest, other.verdict, other.metrics, other.failure,
-    )  # fmt: skip
+    return _outcome(one) == _outcome(other)
+
+
+def _outcome(test: TestOutcome) -> object:
+    """What a run shows of a test, but for real time and for what names a process or a folder."""
+    failure = test.failure and (test.failure.code, test.failure.sees, test.failure.where, test.failure.story)
+    return test.digest, test.verdict, test.metrics, failure
 
 
 def _fast(evidence: Evidence, findings: list[str]) -> dict[str, float] | None:
@@ -325,7 +331,9 @@ def _complete(evidence: Evidence, findings: list[str]) -> dict[str, float]:
             curriculum.read_hints(replace(group, path=shipped), name)
         except Trouble as error:
             findings.append(error.what)
-    findings += [f"a test is marked with {name}, which is no pattern" for name in sorted(judged - group.patterns.keys())]
+    findings += [
+        f"a test is marked with {name}, which is no pattern" for name in sorted(judged - group.patterns.keys())
+    ]
     findings += [f"hints.toml has hints for {name}, which is no pattern" for name in _strays(group, shipped)]
     in_stages = [name for stage in group.stages for name in stage.patterns]
     findings += [f"{name} is in no stage, or in two" for name in group.patterns if in_stages.count(name) != 1]

@@ -1,4 +1,4 @@
-"""Run what the proof of a group needs, and have it judged. The quick proof is for every `make test`: one seed, no timing.
+"""Run what the proof of a group needs, and have it judged. The quick proof is one seed and no timing.
 
 All of it reads the bytes that ship, so it holds while a learner is half way through.
 """
@@ -9,7 +9,6 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from grader import suite
@@ -19,7 +18,7 @@ from grader.progress import SEEDS as ALL_SEEDS
 from grader.progress import Course
 from grader.verify import bench, handed_in, patch, proof, shipped, signature
 from grader.verify.bench import Run
-from grader.verify.bounds import Distance, measure
+from grader.verify.bounds import Calibration, measure
 from grader.verify.handed_in import HandedIn
 from grader.verify.proof import SHIPPED, Evidence, GroupProof
 
@@ -29,16 +28,6 @@ COLD = 3  # times that a suite may be started before it counts as slow: the mach
 
 OnStep = Callable[[int, int], None]
 """Hears how many steps are done, of how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Every bound of a group, with the right and the wrong figures nearest to it."""
-
-    group: str
-    seeds: tuple[int, ...]
-    distances: tuple[Distance, ...]
-    seconds: float
 
 
 def prove(
@@ -85,9 +74,7 @@ def prove(
     return GroupProof(group.id, quick, seeds, proofs, time.monotonic() - began, tuple(notes))
 
 
-def calibrate(
-    course: Course, group: Group, *, seeds: Sequence[int], on_step: OnStep = lambda *_: None
-) -> Calibration:
+def calibrate(course: Course, group: Group, *, seeds: Sequence[int], on_step: OnStep = lambda *_: None) -> Calibration:
     """Every variant's distance from every bound. Raises Trouble as `prove` does."""
     began = time.monotonic()
     with _Variants(course, group) as variants:
@@ -99,7 +86,7 @@ def calibrate(
 
 
 class _Variants:
-    """All services that a group is proved on, each in a folder: as it ships, the designs, the wrong fixes that apply."""
+    """All services that a group is proved on, each in a folder: as it ships, the designs, the wrong fixes that fit."""
 
     handed_in: HandedIn
     shipped: Path

@@ -18,7 +18,7 @@ from grader.outcome import GroupOutcome, Verdict
 SEEDS = (1, 2)
 """The seeds on which signatures are measured: what they are depends on nothing but the group and its solutions."""
 
-MOST = 2
+MOST = 3
 """More wrong fixes than this with one and the same signature tell nothing about the belief behind it."""
 
 Signature = dict[str, str]  # id of a failing test -> code
@@ -42,7 +42,7 @@ def of(outcome: GroupOutcome, stages: int | None = None) -> Signature:
 
 
 def recognise(workspace: Path, group: Group, outcome: GroupOutcome) -> tuple[Mistake, ...]:
-    """The wrong fixes that fail exactly as this run does, up to its first red stage; none when that is anybody's guess."""
+    """The wrong fixes that fail exactly as this run does, up to its first red stage; none when it is but a guess."""
     red = [test.stage for test in outcome.tests if test.verdict is not Verdict.PASSED]
     if not red:
         return ()
@@ -98,7 +98,8 @@ def _read(file: Path) -> dict[str, tuple[str, list[Signature]]]:
     try:
         wrong = json.loads(file.read_bytes())["wrong"]
         return {
-            str(name): (str(entry["belief"]), [dict(one) for one in entry["signatures"]]) for name, entry in wrong.items()
+            str(name): (str(entry["belief"]), [dict(one) for one in entry["signatures"]])
+            for name, entry in wrong.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}

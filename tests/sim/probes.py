@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+
 def adds(ports: Any, *amounts: int) -> list[int]:
     counter = ports.counter()
     return [counter.add(amount) for amount in amounts]

@@ -1,4 +1,4 @@
-"""Who pays for a call that blocks: everybody when it blocks the loop, nobody else when a thread does; and which line did."""
+"""Who pays for a call that blocks: everybody on the loop, nobody else in a thread; and which line it was."""
 
 from __future__ import annotations
 

@@ -73,8 +73,9 @@ def test_dates_and_their_texts_follow(stage: Stage) -> None:
         async def x():
             log = logging.Formatter("%(asctime)s").format(logging.makeLogRecord({{}}))
             return [
-                str(datetime.date.today()), {BERLIN}.isoformat(timespec="seconds"), time.strftime("%H:%M:%S"), time.ctime(),
-                time.asctime(), log, email.utils.formatdate(), isinstance(datetime.datetime.now(), datetime.datetime),
+                str(datetime.date.today()), {BERLIN}.isoformat(timespec="seconds"), time.strftime("%H:%M:%S"),
+                time.ctime(), time.asctime(), log, email.utils.formatdate(),
+                isinstance(datetime.datetime.now(), datetime.datetime),
             ]
         """,
         f"/x at {15 * 3600}",
@@ -99,7 +100,8 @@ def test_models_with_dates_work_in_and_out(stage: Stage) -> None:
             return Event(at=datetime.datetime.now(datetime.UTC), day=datetime.date.today(), every=datetime.timedelta(1))
         @app.post("/schema")
         async def schema():
-            return [f["format"] for f in app.openapi()["components"]["schemas"]["Event"]["properties"].values() if "format" in f]
+            properties = app.openapi()["components"]["schemas"]["Event"]["properties"]
+            return [each["format"] for each in properties.values() if "format" in each]
         """,
         top="""
         import pydantic

@@ -111,7 +111,8 @@ def test_an_idempotency_key_loses_nothing_and_bills_once(stage: Stage) -> None:
 
 
 def test_the_effects_of_a_worker_are_its_commits_and_calls_with_their_lines(stage: Stage) -> None:
-    service = stage.service(WORK_FIRST.replace(CALL, CALL.rstrip() + "  # call\n").replace(ACK, ACK.rstrip() + "  # ack\n"))
+    marked = CALL.rstrip() + "  # call\n" + ACK.rstrip() + "  # ack\n"
+    service = stage.service(WORKER.format(loop=marked))
     sim = stage.simulation(server=Books(billed=Counter()))
     sim.counts_effects = True
     worker = sim.host("worker", service)
@@ -148,52 +149,172 @@ def _effects(stage: Stage, work: str, top: str = "") -> list[str]:
     return sim.run(whole())
 
 
-@pytest.mark.parametrize(
-    ("work", "effects"),
-    [
-        pytest.param("(data / 'f').write_text('a')", "open write", id="write_text"),
-        pytest.param("with open(data / 'f', 'w') as f: f.write('a'); f.flush(); f.write('b')", "open write write", id="flush"),
-        pytest.param("with open(data / 'f', 'ab', 0) as f: f.write(b'a'); f.write(b'b')", "open write write", id="unbuffered"),
-        pytest.param("(data / 't').write_bytes(b'a'); os.replace(data / 't', data / 'f')", "open write replace", id="replace"),
-        pytest.param("(data / 't').touch(); (data / 't').rename(data / 'f'); (data / 'f').unlink()", "open rename unlink", id="pathlib"),
-        pytest.param("d = os.open(data / 'f', os.O_CREAT | os.O_RDWR); os.write(d, b'ab'); os.ftruncate(d, 1); os.close(d)", "open write ftruncate", id="descriptor"),
-        pytest.param("import tempfile\nwith tempfile.NamedTemporaryFile(dir=data) as f: f.write(b'a')", "open open write unlink", id="tempfile"),
-        pytest.param("import shutil\n(data / 'f').write_bytes(b'a'); shutil.copy(data / 'f', data / 'g')", "open write open COPY", id="copy"),
-        pytest.param("import shutil\n(data / 'd').mkdir(); (data / 'd' / 'f').touch(); shutil.rmtree(data / 'd')", "open unlink", id="rmtree"),
-        pytest.param("log = logging.FileHandler(data / 'f'); logging.getLogger().addHandler(log); logging.info('a')", "open write", id="logging"),
-        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('create table t(x)'); c.execute('pragma user_version = 7')", "open commit commit", id="ddl"),
-        pytest.param("c = sqlite3.connect(data / 'd'); c.executescript('create table t(x); insert into t values (1); select 1;')", "open commit commit", id="script"),
-        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('create table t(x)')\nfor n in range(3): c.execute('insert into t values (1)')\nc.commit(); c.execute('select 1')", "open commit commit", id="transaction"),
-        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('create table t(x)')\nwith c: c.execute('insert into t values (1)')\nc.execute('delete from t'); c.rollback(); c.execute('select 1')", "open commit commit", id="rollback"),
-        pytest.param("c = sqlite3.connect(data / 'd', isolation_level=None); c.execute('create table t(x)'); c.executemany('insert into t values (?)', [(1,), (2,)])", "open commit commit commit", id="executemany"),
-        pytest.param("c = sqlite3.connect(data / 'd', isolation_level=None); c.execute('create table t(x)'); c.execute('insert into t values (1) returning x').fetchall()", "open commit commit", id="returning"),
-        pytest.param("c = sqlite3.connect(data / 'd'); c.execute('pragma journal_mode = wal'); c.execute('create table t(x)'); c.execute('insert into t values (1)'); c.commit(); c.close()", "open commit commit commit", id="wal"),
-        pytest.param("sqlite3.connect(':memory:').execute('create table t(x)')", "", id="memory"),
-        pytest.param("(data.parent / 'elsewhere').write_text('a'); open(__file__).read()", "", id="elsewhere"),
-    ],
-)  # fmt: skip
+EFFECTS = {
+    "write_text": ("(data / 'f').write_text('a')", "open write"),
+    "flush": (
+        """
+        with open(data / "f", "w") as file:
+            file.write("a")
+            file.flush()
+            file.write("b")
+        """,
+        "open write write",
+    ),
+    "unbuffered": (
+        """
+        with open(data / "f", "ab", 0) as file:
+            file.write(b"a")
+            file.write(b"b")
+        """,
+        "open write write",
+    ),
+    "replace": ("(data / 't').write_bytes(b'a'); os.replace(data / 't', data / 'f')", "open write replace"),
+    "pathlib": (
+        "(data / 't').touch(); (data / 't').rename(data / 'f'); (data / 'f').unlink()",
+        "open rename unlink",
+    ),
+    "descriptor": (
+        """
+        file = os.open(data / "f", os.O_CREAT | os.O_RDWR)
+        os.write(file, b"ab")
+        os.ftruncate(file, 1)
+        os.close(file)
+        """,
+        "open write ftruncate",
+    ),
+    "tempfile": (
+        """
+        import tempfile
+        with tempfile.NamedTemporaryFile(dir=data) as file:
+            file.write(b"a")
+        """,
+        "open open write unlink",
+    ),
+    "copy": (
+        "import shutil; (data / 'f').write_bytes(b'a'); shutil.copy(data / 'f', data / 'g')",
+        "open write open COPY",
+    ),
+    "rmtree": (
+        "import shutil; (data / 'd').mkdir(); (data / 'd' / 'f').touch(); shutil.rmtree(data / 'd')",
+        "open unlink",
+    ),
+    "logging": (
+        "logging.getLogger().addHandler(logging.FileHandler(data / 'f')); logging.info('a')",
+        "open write",
+    ),
+    "definitions": (
+        """
+        db = sqlite3.connect(data / "d")
+        db.execute("create table t(x)")
+        db.execute("pragma user_version = 7")
+        """,
+        "open commit commit",
+    ),
+    "script": (
+        """
+        db = sqlite3.connect(data / "d")
+        db.executescript("create table t(x); insert into t values (1); select 1;")
+        """,
+        "open commit commit",
+    ),
+    "transaction": (
+        """
+        db = sqlite3.connect(data / "d")
+        db.execute("create table t(x)")
+        for n in range(3):
+            db.execute("insert into t values (1)")
+        db.commit()
+        db.execute("select 1")
+        """,
+        "open commit commit",
+    ),
+    "rollback": (
+        """
+        db = sqlite3.connect(data / "d")
+        db.execute("create table t(x)")
+        with db:
+            db.execute("insert into t values (1)")
+        db.execute("delete from t")
+        db.rollback()
+        db.execute("select 1")
+        """,
+        "open commit commit",
+    ),
+    "executemany": (
+        """
+        db = sqlite3.connect(data / "d", isolation_level=None)
+        db.execute("create table t(x)")
+        db.executemany("insert into t values (?)", [(1,), (2,)])
+        """,
+        "open commit commit commit",
+    ),
+    "returning": (
+        """
+        db = sqlite3.connect(data / "d", isolation_level=None)
+        db.execute("create table t(x)")
+        db.execute("insert into t values (1) returning x").fetchall()
+        """,
+        "open commit commit",
+    ),
+    "write-ahead log": (
+        """
+        db = sqlite3.connect(data / "d")
+        db.execute("pragma journal_mode = wal")
+        db.execute("create table t(x)")
+        db.execute("insert into t values (1)")
+        db.commit()
+        db.close()
+        """,
+        "open commit commit commit",
+    ),
+    "memory": ("sqlite3.connect(':memory:').execute('create table t(x)')", ""),
+    "elsewhere": ("(data.parent / 'elsewhere').write_text('a'); open(__file__).read()", ""),
+}
+
+
+@pytest.mark.parametrize(("work", "effects"), EFFECTS.values(), ids=EFFECTS.keys())
 def test_effects_are_announced_one_by_one(stage: Stage, work: str, effects: str) -> None:
     found = " ".join(_effects(stage, work))
     copied = re.sub("sendfile sendfile|copy_file_range copy_file_range", "COPY", found)  # as this Python does it
     assert copied == f"{effects} answer".strip()
 
 
-@pytest.mark.parametrize(
-    ("work", "top"),
-    [
-        ("import mmap; f = (data / 'f').open('w+b'); f.truncate(9); m = mmap.mmap(f.fileno(), 9); m[:3] = b'abc'; m.flush()", ""),
-        ("import ctypes; ctypes.CDLL(None).creat(os.fsencode(data / 'f'), 0o600)", ""),
-        ("(data / 'f').write_text('a')", "import grader.host.disk; grader.host.disk.effect = lambda *_: None"),
-        (
-            "for n in range(3): c.execute('insert into t values (1)')\n(data / 'f').touch()",
-            "c = sqlite3.connect(os.environ['DATA_DIR'] + '/d', isolation_level=None, check_same_thread=False)\n"
-            "c.execute('create table t(x)')\n"
-            "import grader.host.disk as d; real = d.effect; d.effect = lambda kind, text: kind == 'open' and real(kind, text)\n"
-            "import grader.host.kernel; grader.host.kernel.Kernel.step = lambda *_, **__: None",
-        ),
-    ],
-    ids=["mmap", "ctypes", "an effect that is hushed up", "three commits behind one announcement"],
-)
+HUSHED = {
+    "mmap": (
+        """
+        import mmap
+        file = (data / "f").open("w+b")
+        file.truncate(9)
+        memory = mmap.mmap(file.fileno(), 9)
+        memory[:3] = b"abc"
+        memory.flush()
+        """,
+        "",
+    ),
+    "ctypes": ("import ctypes; ctypes.CDLL(None).creat(os.fsencode(data / 'f'), 0o600)", ""),
+    "an effect that is hushed up": (
+        "(data / 'f').write_text('a')",
+        "import grader.host.disk; grader.host.disk.effect = lambda *_: None",
+    ),
+    "three commits behind one announcement": (
+        """
+        for n in range(3):
+            db.execute("insert into t values (1)")
+        (data / "f").touch()
+        """,
+        """
+        db = sqlite3.connect(os.environ["DATA_DIR"] + "/d", isolation_level=None, check_same_thread=False)
+        db.execute("create table t(x)")
+        import grader.host.disk as disk, grader.host.kernel as kernel
+        real = disk.effect
+        disk.effect = lambda kind, text: kind == "open" and real(kind, text)
+        kernel.Kernel.step = lambda *_, **__: None
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("work", "top"), HUSHED.values(), ids=HUSHED.keys())
 def test_a_disk_that_changes_more_often_than_the_host_says_ends_the_run(stage: Stage, work: str, top: str) -> None:
     with pytest.raises(HostFailed, match="crash points cannot follow") as failed:
         _effects(stage, work, top)
@@ -277,7 +398,14 @@ def test_an_enumeration_that_proves_nothing_is_an_error(counts: list[int], compl
 
 
 def test_a_crash_while_starting_is_survived_by_the_supervisor_or_told(stage: Stage) -> None:
-    service: Service = stage.service("(data / 'f').write_text('a')\n@app.post('/x')\nasync def x(): return time.monotonic()")
+    service: Service = stage.service(
+        """
+        (data / "f").write_text("a")
+        @app.post("/x")
+        async def x():
+            return time.monotonic()
+        """
+    )
 
     def run(**options: Any) -> Any:
         sim = stage.simulation()
@@ -298,4 +426,4 @@ def test_a_crash_while_starting_is_survived_by_the_supervisor_or_told(stage: Sta
 def _indent(text: str) -> str:
     import textwrap
 
-    return textwrap.indent(text, "    ")
+    return textwrap.indent(textwrap.dedent(text), "    ")

@@ -137,7 +137,8 @@ def test_seeds_show_a_check_then_act_across_an_await(stage: Stage) -> None:
         """
     )
     lost = sum(
-        stage.asked(service, "/charge", "/refund", seed=seed).result[1].body == "nothing to refund" for seed in range(40)
+        stage.asked(service, "/charge", "/refund", seed=seed).result[1].body == "nothing to refund"
+        for seed in range(40)
     )
     assert 8 <= lost <= 32
 
@@ -205,7 +206,9 @@ def test_each_host_and_each_life_draws_its_own_numbers(stage: Stage) -> None:
 
 
 def test_the_hash_seed_is_the_forkservers(stage: Stage) -> None:
-    service = stage.service('@app.post("/h")\nasync def h(): return [hash("brownout"), list({"a", "b", "c", "d", "e", "f"})]')
+    service = stage.service(
+        "@app.post('/h')\nasync def h(): return [hash('brownout'), list({'a', 'b', 'c', 'd', 'e'})]"
+    )
     same = [stage.ask(service, "/h", seed=seed)[0].body for seed in (1, 2)]
     assert same[0] == same[1]
     elsewhere = type(stage)(Forkserver.launch(seed=2), stage.folder)

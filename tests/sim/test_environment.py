@@ -23,7 +23,8 @@ def test_the_environment_is_ours_alone(stage: Stage, monkeypatch: pytest.MonkeyP
 
     (environment, folder), disk, root = stage.play(service, scenario, env={"API_KEY": "k"}).result
     assert environment == {
-        "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent", "DATA_DIR": disk, "API_KEY": "k",
+        "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent",
+        "DATA_DIR": disk, "API_KEY": "k",
     }  # fmt: skip
     assert folder == root
 
@@ -97,8 +98,8 @@ def test_a_hundred_threads_start_below_a_limit_on_memory(stage: Stage) -> None:
 
 
 def test_the_machines_name_and_the_process_number_come_from_the_run(stage: Stage) -> None:
-    service = "import socket, platform\n@app.post('/x')\nasync def x(): return [socket.gethostname(), platform.node(), os.getpid()]"
-    (answer,) = stage.ask(service, "/x")
+    service = "@app.post('/x')\nasync def x(): return [socket.gethostname(), platform.node(), os.getpid()]"
+    (answer,) = stage.ask(service, "/x", top="import platform, socket")
     assert answer.body[:2] == ["api-0", "api-0"]
     assert answer.body[2] != os.getpid()
 
@@ -131,6 +132,7 @@ def test_what_is_logged_reaches_the_tape_whatever_the_service_does_to_its_handle
 
 
 def test_files_of_the_machine_can_be_read_by_name(stage: Stage) -> None:
-    service = stage.service("@app.post('/x')\nasync def x(): return json.loads(pathlib.Path('service/menu.json').read_text())")
+    menu = "json.loads(pathlib.Path('service/menu.json').read_text())"
+    service = stage.service(f"@app.post('/x')\nasync def x(): return {menu}")
     (service.root / "service" / "menu.json").write_text(json.dumps({"tea": 2}))
     assert stage.ask(service, "/x")[0].body == {"tea": 2}

@@ -18,7 +18,8 @@ Close = Callable[..., Any]
 RELAY = """
 @app.post("/x")
 async def x(request: Request):
-    return {"host": request.headers["host"], "said": (await request.body()).decode(), "tags": request.query_params.getlist("tag")}
+    tags = request.query_params.getlist("tag")
+    return {"host": request.headers["host"], "said": (await request.body()).decode(), "tags": tags}
 @app.post("/relay")
 async def relay():
     try:
@@ -217,5 +218,7 @@ def test_a_host_that_cannot_start_is_the_scenarios_to_handle(stage: Stage) -> No
         await host.start()
         return failed.value.kind, (await stage.one(sim, host, "/x")).status
 
-    service = "if (data / 'broken').exists(): raise RuntimeError('the disk is broken')\n@app.post('/x')\nasync def x(): pass"
+    service = (
+        "if (data / 'broken').exists(): raise RuntimeError('the disk is broken')\n@app.post('/x')\nasync def x(): pass"
+    )
     assert stage.play(service, scenario).result == ("app-error", 200)

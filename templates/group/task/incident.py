@@ -1,4 +1,4 @@
-"""The incident of group 0, and the house it happens in. `House` is what the tests play in, `play` what `learn trigger` shows."""
+"""The incident of group 0, and the house it happens in: what the tests play in, and what `learn trigger` shows."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.stage(1)
 def test_a_greeting_comes_at_once(scene, incident):
     """A greeting comes at once."""
     house = incident.House(scene)
-    callers = Stream(name="callers", path="/greeting?name=Ada", rate=2.0, end=10.0)
+    callers = Stream(name="callers", path="/greeting?name=Ada", rate=1.0, end=10.0, arrivals="constant")
     worst = house.visits(callers, horizon=50.0).percentile(100)
     sees = f"a caller waits {worst:.1f} s for a greeting"
     expect("greeting_worst", worst, at_most=incident.PROMISED, unit="s", code="slow-greeting", sees=sees)

@@ -1,0 +1,81 @@
+"""What a learner has earned with a group: the reference beside theirs, others' mistakes, the trade-offs."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import curriculum
+from grader.curriculum import Group, Trouble
+from grader.verify import handed_in
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One file, from the learner's to the reference. Either may lack it."""
+
+    name: str  # relative to the group's folder
+    added: int  # lines
+    removed: int
+    diff: tuple[str, ...]  # unified; empty when they are the same
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A wrong fix, as it is explained to those who need it no longer."""
+
+    name: str
+    belief: str  # goes after "the belief that"
+    truth: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Folders are relative to the workspace."""
+
+    reference: str
+    designs: tuple[str, ...]
+    files: tuple[Compared, ...]
+    lessons: tuple[Lesson, ...]
+    notes: str  # Markdown
+
+    def only(self, file: str, known: str) -> tuple[Compared, ...]:
+        """The comparison of one file. Raises UnknownName, with the command `known` to see which there are."""
+        names = [one.name for one in self.files]
+        alike = [name for name in names if name == file or name.endswith(f"/{file}")]
+        if len(alike) != 1 and file not in names:
+            raise curriculum.unknown("file", file, names, known)
+        return tuple(one for one in self.files if one.name in ([file] if file in names else alike))
+
+
+def compare(group: Group, workspace: Path) -> Solution:
+    """Raises Trouble in a workspace without the group's solution."""
+    solutions = handed_in.folder(group, workspace)
+    reference = solutions / "reference"
+    if not reference.is_dir():
+        raise Trouble(f"solutions/{group.folder}/ is missing here", f"git checkout -- solutions/{group.folder}")
+    names = sorted({*group.own_files(group.path), *group.own_files(reference)})
+    wrong, _ = handed_in.read_wrong(solutions)
+    notes = solutions / "NOTES.md"
+    designs = sorted((solutions / "designs").glob("*/"))
+    return Solution(
+        reference=reference.relative_to(workspace).as_posix(),
+        designs=tuple(folder.relative_to(workspace).as_posix() for folder in designs),
+        files=tuple(_compared(name, group.path / name, reference / name) for name in names),
+        lessons=tuple(Lesson(fix.title, fix.belief, fix.truth) for fix in wrong),
+        notes=notes.read_text("utf-8") if notes.is_file() else "",
+    )
+
+
+def _compared(name: str, yours: Path, reference: Path) -> Compared:
+    lines = list(
+        difflib.unified_diff(_lines(yours), _lines(reference), f"yours/{name}", f"reference/{name}", lineterm="")
+    )
+    body = lines[2:]
+    added = sum(line.startswith("+") for line in body)
+    return Compared(name, added, sum(line.startswith("-") for line in body), tuple(lines))
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text("utf-8", "replace").splitlines() if file.is_file() else []

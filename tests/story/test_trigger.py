@@ -1,0 +1,65 @@
+"""Replaying an incident: settings that make sense, a service that cannot be played with, one seed, one picture."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grader import curriculum
+from grader.report.ink import Ink
+from grader.report.trigger import screen
+from grader.story.trigger import UnknownSetting, play
+
+ROOT = Path(__file__).parents[2]
+GROUP = curriculum.read_groups(ROOT)["group-1"]
+REFERENCE = ROOT / "solutions" / GROUP.folder / "reference"
+PLAIN = Ink(coloured=False, unicode=True, width=80)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    shutil.copytree(REFERENCE, tmp_path / "work")
+    return tmp_path / "work"
+
+
+def test_one_seed_gives_one_picture_of_both_services(work: Path) -> None:
+    first, second = (play(GROUP, root=work, pristine=GROUP.path, seed=3, settings={}) for _ in range(2))
+    assert replace(first, seconds=0) == replace(second, seconds=0)
+    shown = screen(GROUP, replace(first, seconds=0), PLAIN)
+    assert "Your service stands this afternoon" in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert "as it ships" in shown
+    assert "yours" in shown
+
+
+def test_an_untouched_service_is_shown_once() -> None:
+    outcome = play(GROUP, root=GROUP.path, pristine=GROUP.path, seed=3, settings={"latency": "2x"})
+    assert not outcome.changed
+    assert outcome.settings["latency"] == 2.0
+    assert "  yours" not in screen(GROUP, outcome, PLAIN)
+
+
+def test_a_service_that_cannot_be_played_with_is_named_with_its_line(work: Path) -> None:
+    (work / "service" / "summary.py").write_text("def (:\n")
+    shown = screen(GROUP, play(GROUP, root=work, pristine=GROUP.path, seed=3, settings={}), PLAIN)
+    assert "✗ Your service cannot be played with: SyntaxError" in shown
+    assert "where  service/summary.py:1" in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"speed": "2"}, "no setting “speed”: it has latency, begin, end, lost, asks, horizon"),
+        ({"latency": "fast"}, "“fast” is no number for latency"),
+        ({"asks": "0"}, "asks has to be above 0"),
+        ({"horizon": "10"}, "end 30 s or more before horizon"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_in_one_line(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(UnknownSetting) as refused:
+        play(GROUP, root=GROUP.path, pristine=GROUP.path, seed=3, settings=settings)
+    assert said in refused.value.what
+    assert refused.value.mend.startswith("learn trigger")

@@ -1,0 +1,84 @@
+"""Plain pytest in a group's folder: the same suite, explained; and nothing of ours in anybody else's tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.plugin import ProductionFailure, expect
+
+ROOT = Path(__file__).parents[1]
+GROUP = "group-01-slow-and-unreliable"
+
+
+def run_pytest(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    plugins = [] if _is_installed() else ["-p", "grader.plugin"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugins, *words],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "80"},
+        check=False,
+    )
+
+
+def _is_installed() -> bool:
+    from importlib.metadata import entry_points
+
+    return any(point.name == "brownout" for point in entry_points(group="pytest11"))
+
+
+def test_a_red_test_says_what_production_sees_where_the_story_and_what_next(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "groups" / GROUP, tmp_path / GROUP)
+    ended = run_pytest(tmp_path / GROUP, "--seed", "5", "-k", "question_waits")
+    assert ended.returncode == 1
+    for part in ("production sees  one traveller asks", "where            service/clients.py:", "story            00:"):
+        assert part in ended.stdout
+    assert "learn hint sync-vs-async; replay with --seed 5" in ended.stdout
+    assert "run seed 5" in ended.stdout
+
+
+def test_a_folder_of_groups_runs_every_suite(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "groups" / GROUP, tmp_path / "groups" / GROUP)
+    shutil.copytree(
+        ROOT / "solutions" / GROUP / "reference" / "service",
+        tmp_path / "groups" / GROUP / "service",
+        dirs_exist_ok=True,
+    )
+    ended = run_pytest(tmp_path, "groups", "--seed", "5", "--import-mode=importlib")
+    assert ended.returncode == 0, ended.stdout
+    assert "18 passed" in ended.stdout
+
+
+def test_tests_that_belong_to_no_group_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text("def test_fine(): pass\ndef test_not(): assert 1 == 2\n")
+    ended = run_pytest(tmp_path)
+    assert "1 failed, 1 passed" in ended.stdout
+    assert "assert 1 == 2" in ended.stdout
+    assert "brownout" not in ended.stdout
+
+
+def test_a_bound_holds_up_to_itself_and_not_beyond() -> None:
+    expect("jobs_lost", 3, at_most=3, code="lost", sees="")
+    expect("answered", 3, at_least=3, code="silent", sees="")
+    with pytest.raises(ProductionFailure, match="4 jobs are lost") as failure:
+        expect("jobs_lost", 4, at_most=3, code="lost", sees="4 jobs are lost")
+    assert failure.value.code == "lost"
+
+
+def test_a_bound_has_one_side() -> None:
+    with pytest.raises(TypeError):
+        expect("jobs_lost", 3, code="lost", sees="")
+    with pytest.raises(TypeError):
+        expect("jobs_lost", 3, at_most=3, at_least=3, code="lost", sees="")
+
+
+def test_no_number_is_no_pass() -> None:
+    with pytest.raises(ProductionFailure):
+        expect("p99", float("nan"), at_most=3, code="slow", sees="nothing was measured")
