@@ -231,8 +231,8 @@ def play(
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(folder)
     arguments = [
-        "--rootdir", folder, "-c", os.devnull, "--import-mode=importlib", "--seed", str(seed), "-p", "grader.plugin",
-        "-p", "pytest_timeout", "-p", "no:cacheprovider", "-q", "--no-header", "tests",
+        "--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--import-mode=importlib", "--seed", str(seed),
+        "-p", "grader.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-q", "--no-header", "tests",
     ]  # fmt: skip
     return int(pytest.main(arguments, plugins=[_Workers(forkserver, report, stage, only, width)]))
 

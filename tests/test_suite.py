@@ -111,10 +111,18 @@ def test_only_the_learners_own_files_take_part(work: Path) -> None:
 
 
 def test_one_seed_gives_one_outcome(work: Path) -> None:
-    def figures(outcome: GroupOutcome) -> list[tuple[str, list[float]]]:
-        return [(test.id, [metric.value for metric in test.metrics]) for test in outcome.tests]
+    def figures(outcome: GroupOutcome) -> list[tuple[str, str, list[float]]]:
+        assert all(len(test.digest) >= 64 for test in outcome.tests)
+        return [(test.id, test.digest, [metric.value for metric in test.metrics]) for test in outcome.tests]
 
     assert figures(play(work, seed=11)) == figures(play(work, seed=11))
+
+
+def test_only_the_tests_that_are_named_run(work: Path) -> None:
+    named = ["tests/test_sanity.py::test_a_document_is_summarised[scan]", "tests/test_sanity.py::test_health_is_well"]
+    outcome = suite.run(GROUP, root=work, pristine=GROUP.path, seed=1, only=[*named, "tests/test_sanity.py::test_no"])
+    assert sorted(test.id for test in outcome.tests) == sorted(named)
+    assert not suite.run(GROUP, root=work, pristine=GROUP.path, seed=1, only=[]).tests
 
 
 def test_a_suite_that_cannot_run_is_our_fault(work: Path) -> None:

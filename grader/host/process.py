@@ -56,7 +56,7 @@ def live(sock: socket.socket, dump: int) -> None:
         loop.run_until_complete(_serve(server, boot, loop))
         status = 0
     except _Unloadable as error:
-        _fail(error.kind, str(error), error.__cause__ or error, error.places)
+        _fail(error.kind, str(error), error.__cause__, error.places)
     except MemoryError as error:
         _fail("limit-memory", "ran out of memory", error)
     except BaseException as error:  # SystemExit and KeyboardInterrupt end a loop, wherever they are raised
@@ -211,9 +211,9 @@ def _on_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
         kernel.send(wire.Log("ERROR", "asyncio", wire.text(context.get("message")), 0))
 
 
-def _fail(kind: str, text: str, error: BaseException, places: list[wire.Place] | None = None) -> None:
-    found = where.of_error(error) or places or where.here()
-    kernel.send(wire.Failed(kind, wire.text(text), found, where.detail(error)))
+def _fail(kind: str, text: str, error: BaseException | None, places: list[wire.Place] | None = None) -> None:
+    found = (where.of_error(error) if error else []) or places or where.here()
+    kernel.send(wire.Failed(kind, wire.text(text), found, where.detail(error) if error else ""))
 
 
 def _leave(status: int) -> None:

@@ -47,7 +47,7 @@ def _files(group: Group, solution: Solution, ink: Ink) -> Iterator[str]:
     width = max((len(file.name) for file in solution.files), default=0)
     for file in solution.files:
         if file.diff:
-            counts = f"{ink.good(f'+{file.added}'):>4} {ink.bad(f'-{file.removed}')}"
+            counts = f"{ink.good(f'+{file.added:<4}')} {ink.bad(f'-{file.removed}')}"
             yield f"    {clean(file.name):<{width}}  {counts}"
         else:
             yield f"    {clean(file.name):<{width}}  {ink.dim('the same')}"

@@ -136,9 +136,10 @@ def test_a_solution_shows_figures_files_mistakes_and_trade_offs(solved: Learner)
     assert (ended.code, ended.err) == (0, "")
     assert "as it ships        yours       target" in ended.out
     assert "12.4 s ✗     0.04 s ✓     ≤ 0.05 s" in ended.out
-    assert "service/app.py               +1 -1" in ended.out
-    assert "service/patterns/lid.py      the same" in ended.out
-    assert "service/spout.py             +1 -0" in ended.out
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert ["service/app.py", "+1", "-1"] in rows
+    assert ["service/patterns/lid.py", "the", "same"] in rows
+    assert ["service/spout.py", "+1", "-0"] in rows
     assert "learn solution group-1 service/app.py" in ended.out
     assert "solutions/group-01-kettle/designs/teapot/" in ended.out
     assert "boil over\n    The belief: steam is harmless.\n    In truth, it burns." in ended.out

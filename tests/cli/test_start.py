@@ -74,7 +74,16 @@ def test_a_plain_line_is_the_call_that_typer_makes_of_it(words: list[str], monke
 
 
 @pytest.mark.parametrize(
-    "words", [["-y"], ["nxet"], ["check", "--seed", "1"], ["check", "--help"], ["next", "1", "2"], ["--", "x"], ["verify", "--seed", "1"]]
+    "words",
+    [
+        ["-y"],
+        ["nxet"],
+        ["check", "--seed", "1"],
+        ["check", "--help"],
+        ["next", "1", "2"],
+        ["--", "x"],
+        ["verify", "--seed", "1"],
+    ],
 )
 def test_all_other_lines_are_typers(words: list[str]) -> None:
     assert cli.plain(words) is None

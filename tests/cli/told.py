@@ -49,7 +49,9 @@ if __name__ == "__main__":
     trigger.play = lambda group, **given: workspaces.incident(group.id, given["seed"], given["settings"])
     sys.modules["grader.story.trigger"] = trigger
     prove: Any = ModuleType("grader.verify.prove")
-    prove.prove = lambda course, group, **given: workspaces.proved(group.id, sound=os.environ.get("TOLD") != "failed", **given)
+    prove.prove = lambda course, group, **given: workspaces.proved(
+        group.id, sound=os.environ.get("TOLD") != "failed", **given
+    )
     prove.calibrate = lambda course, group, **given: workspaces.calibrated(group.id, **given)
     sys.modules["grader.verify.prove"] = prove
     main()

@@ -24,11 +24,10 @@ def folder(root: Path, files: dict[str, str]) -> Path:
 
 
 def diff(old: str, new: str, name: str = "service/app.py") -> str:
-    lines = []
     sides = (f"a/{name}" if old else "/dev/null", f"b/{name}" if new else "/dev/null")
-    for line in difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), *sides):
-        lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
-    return "".join(lines)
+    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), *sides)
+    ended = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    return "".join(ended)
 
 
 def applied(tmp_path: Path, text: str, files: dict[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from grader.curriculum import read_groups
 from grader.outcome import Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
 from grader.verify import proof
 from grader.verify.bench import Run
-from grader.verify.handed_in import Band, HandedIn, WrongFix
+from grader.verify.handed_in import NOT_APPLICABLE, Band, HandedIn, WrongFix
 from grader.verify.patch import Patch
 from grader.verify.proof import SHIPPED, Evidence, Proof
 
@@ -210,7 +210,7 @@ DEFECTS: dict[str, tuple[int, Callable[[Evidence], dict[str, Any]], str]] = {
     ),
     "a short cut without a reason": (
         5,
-        lambda e: {"handed_in": handed(e, short_cuts={**e.handed_in.short_cuts, "memorised": proof.NOT_APPLICABLE})},
+        lambda e: {"handed_in": handed(e, short_cuts={**e.handed_in.short_cuts, "memorised": NOT_APPLICABLE})},
         "[short-cuts] memorised",
     ),
     "another tape": (
