@@ -29,6 +29,7 @@ class Entry:
     started: float | None = None  # when a slot took it
     finished: float | None = None  # when the provider was done with it
     status: int = 0  # as the provider sees it; 0 if it never answered
+    answer: str = ""  # what the model said, once it is done, whether or not it arrived
     tokens_in: int = 0
     tokens_out: int = 0
     billed: int = 0

@@ -257,6 +257,7 @@ class Provider:
         if entry.finished is None:
             entry.client_gone = call.closed.is_set()
         entry.finished = self._sim.now
+        entry.answer = output.text
         entry.tokens_in, entry.tokens_out = output.tokens_in, output.tokens_out
         entry.billed = model.cost(entry.model, output.tokens_in, output.tokens_out)
         self.invoice.append(Line.of(entry))

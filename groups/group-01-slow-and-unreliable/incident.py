@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import skylark_pdf
+
 from grader.outcome import Act, Figure, Series
 from grader.sim import Call, Reply
 from grader.world import faults
@@ -108,7 +110,8 @@ class House:
         found = self.documents.get(call.path.removeprefix("/documents/"))
         if found is None:
             return Reply.json({"error": "no such document"}, 404)
-        return Reply.json({"id": found.id, "title": found.title, "scanned": found.scanned, "pages": list(found.pages)})
+        pages = [skylark_pdf.scan(page) if found.scanned else page for page in found.pages]
+        return Reply.json({"id": found.id, "title": found.title, "scanned": found.scanned, "pages": pages})
 
 
 def question(rng: random.Random) -> str:

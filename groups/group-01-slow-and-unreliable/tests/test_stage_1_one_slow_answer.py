@@ -3,6 +3,8 @@
 In the order in which they are best solved. What they demand is in the briefing and in the stubs.
 """
 
+import asyncio
+
 import pytest
 
 from grader.plugin import expect
@@ -30,9 +32,13 @@ def test_health_answers_while_a_question_waits(scene, incident):
 @pytest.mark.pattern("timeout")
 def test_a_question_ends_in_time(scene, incident):
     """/ask ends within 10 s when the provider hangs."""
-    house = incident.House(scene, fails=[faults.hanging(0.0, 1000.0)])
-    asks = _asks(incident, rate=2.0, end=5.0, patience=120.0)
-    visits = house.visits(asks, horizon=150.0)
+    house = incident.House(scene, fails=[faults.hanging(5.0, 1000.0)])
+    asks = _asks(incident, rate=2.0, begin=6.0, end=11.0, patience=120.0)
+    before = _asks(incident, name="before", rate=1.0, end=4.0)
+    everything = house.visits(asks, before, horizon=150.0)
+    good = everything.of("before").good
+    expect("good", good, at_least=4, code="lost-answers", sees=f"{good} of 4 questions are answered on an ordinary day")
+    visits = everything.of("ask")
     worst = visits.percentile(100)
     sees = f"the provider hangs, and a traveller stares at a spinner for {worst:.1f} s"
     expect("ask_worst", worst, at_most=incident.ASK_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
@@ -54,6 +60,9 @@ def test_sections_are_summarised_together(scene, incident):
     reply, seconds = house.run(play)
     expect("failed", int(reply.status != 200), at_most=0, code="lost-answers", sees=f"a summary ends with {reply.status}")
     rounds = seconds / latency
+    calls = len(house.provider.log)
+    sees = f"a summary of 20 sections is made of {calls} provider calls; each section needs one, and the merge"
+    expect("calls", calls, at_least=21, unit="calls", code="no-work", sees=sees)
     sees = f"a summary of 20 sections takes {seconds:.0f} s: as long as {rounds:.1f} provider calls, one after another"
     expect("summary_rounds", rounds, at_most=6.0, unit="calls", code="one-by-one", sees=sees)
     most = house.provider.high_water
@@ -67,12 +76,19 @@ def test_twenty_summaries_do_not_stop_the_house(scene, incident):
     house = incident.House(scene, median=scene.rng("latency").uniform(0.5, 1.0))
     house.document("tariff", sections=20)
     summaries = _summaries("tariff", rate=10.0, begin=1.0, end=3.0, patience=100.0)
-    visits = house.visits(summaries, incident.health(0.0, 20.0), horizon=100.0)
+    asks = _asks(incident, rate=2.0, begin=1.0, end=11.0)
+    visits = house.visits(summaries, asks, incident.health(0.0, 20.0), horizon=100.0)
     p99 = visits.of("health").percentile(99)
     sees = f"with 20 summaries on their way, /health needs {p99:.1f} s"
     expect("health_p99", p99, at_most=HEALTH_P99, unit="s", code="loop-blocked", sees=sees)
     sees = f"nobody is served for {house.blocked:.1f} s: the event loop stands still"
     expect("blocked", house.blocked, at_most=0.0, unit="s", code="loop-blocked", sees=sees)
+    for name, count, seconds in (("summary", 20, 15.0), ("ask", 20, 5.0)):
+        good, worst = visits.of(name).good, visits.of(name).percentile(100)
+        sees = f"20 summaries and 20 questions come at once, nothing is wrong, and {good} of 20 end well ({name})"
+        expect(f"{name}_good", good, at_least=count, code="lost-answers", sees=sees)
+        sees = f"20 summaries and 20 questions come at once, nothing is wrong, and one takes {worst:.1f} s ({name})"
+        expect(f"{name}_worst", worst, at_most=seconds, unit="s", code="one-by-one", sees=sees)
 
 
 @pytest.mark.pattern("timeout")
@@ -108,6 +124,10 @@ def test_patience_fits_the_provider(scene, incident):
     failed = 100 * (1 - visits.success_share())
     sees = f"nothing is wrong with the provider, and {failed:.1f} % of the questions fail"
     expect("false_timeouts", failed, at_most=2.0, unit="%", code="impatient", sees=sees, about="/ask")
+    calls = len(house.provider.log) / len(visits)
+    sees = f"nothing is wrong with the provider, and a question is made of {calls:.2f} calls"
+    expect("calls", calls, at_least=1.0, unit="calls", code="no-work", sees=sees)
+    expect("calls_billed", calls, at_most=1.3, unit="calls", code="billed-twice", sees=sees)
 
 
 @pytest.mark.pattern("timeout")
@@ -115,15 +135,36 @@ def test_timeouts_give_back_what_they_took(scene, incident):
     """After an outage, time-outs have given all back."""
     heals = 40.0
     house = incident.House(scene, median=0.5, fails=[faults.hanging(0.0, heals)])
-    storm = _asks(incident, name="storm", rate=15.0, end=10.0, patience=30.0)
+    storm = _asks(incident, name="storm", rate=15.0, end=10.0, patience=60.0)
     after = _asks(incident, name="after", rate=4.0, begin=heals + 1, end=heals + 31, patience=30.0)
     visits = house.visits(storm, after, horizon=heals + 80)
+    worst = visits.of("storm").percentile(100)
+    sees = f"150 travellers ask a provider that hangs, and one of them waits {worst:.1f} s"
+    expect("storm_worst", worst, at_most=incident.ASK_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
     share = 100 * visits.of("after").success_share()
     sees = f"the provider has healed, and only {share:.0f} % of the questions are answered"
     expect("answered_after", share, at_least=100.0, unit="%", code="leaked-slots", sees=sees)
     p99 = visits.of("after").percentile(99)
     sees = f"the provider has healed and answers in 0.5 s, and questions still take {p99:.1f} s"
     expect("ask_p99_after", p99, at_most=2.5, unit="s", code="leaked-slots", sees=sees)
+
+
+@pytest.mark.pattern("timeout")
+def test_what_timed_out_is_let_go(scene, incident):
+    """What timed out is let go: its provider calls are hung up."""
+    house = incident.House(scene, fails=[faults.hanging(0.0, 1000.0)])
+    house.document("tariff", sections=20)
+
+    async def play():
+        ask = asyncio.create_task(house.replica.request("GET", incident.question(scene.rng("question")), timeout=150))
+        summary = asyncio.create_task(house.replica.request("POST", "/documents/tariff/summary", timeout=150))
+        await asyncio.wait({ask, summary})
+        await asyncio.sleep(1.0)
+        return sum(entry.finished is None for entry in house.provider.log)
+
+    left = house.run(play)
+    sees = f"a question and a summary have timed out, nobody waits any more, and {left} provider calls are still open"
+    expect("left_open", left, at_most=0, unit="calls", code="orphans", sees=sees)
 
 
 @pytest.mark.pattern("timeout")

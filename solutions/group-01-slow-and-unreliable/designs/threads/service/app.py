@@ -1,5 +1,9 @@
 """The HTTP face of Skylark's document assistant."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
@@ -18,11 +22,18 @@ Pets in the cabin cost 60 euros and have to be booked two days ahead.
 """
 
 
+@asynccontextmanager
+async def threads(app: FastAPI) -> AsyncIterator[None]:
+    """Requests wait in threads: 40, as many as there are by default, are gone when 40 travellers wait."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 400
+    yield
+
+
 def create_app() -> FastAPI:
     settings = Settings.from_env()
     llm = Llm(settings)
     library = Library(settings)
-    app = FastAPI(title="Skylark document assistant")
+    app = FastAPI(title="Skylark document assistant", lifespan=threads)
 
     @app.exception_handler(DeadlineExceeded)
     def out_of_time(request: Request, error: DeadlineExceeded) -> JSONResponse:

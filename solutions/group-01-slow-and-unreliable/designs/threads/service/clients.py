@@ -40,7 +40,10 @@ class Llm:
     def __init__(self, settings: Settings) -> None:
         self.model = settings.llm_model
         self.http = httpx.Client(
-            base_url=settings.llm_url, headers={"authorization": f"Bearer {settings.llm_key}"}
+            base_url=settings.llm_url,
+            headers={"authorization": f"Bearer {settings.llm_key}"},
+            # a wait for a free connection has a time-out of its own, beside that of the call: let nobody wait for one
+            limits=httpx.Limits(max_connections=None),
         )
 
     def complete(self, prompt: str, deadline: Deadline) -> str:
