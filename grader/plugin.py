@@ -134,8 +134,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = _group_of(item)
         if group is not None:
             item.stash[_group_key] = group
+            item.repr_failure = _plain  # type: ignore[method-assign]
             if item.config.getoption("real_limits") == "on" and item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(REAL_SECONDS))
+
+
+def _plain(excinfo: pytest.ExceptionInfo[BaseException], *_: Any, **__: Any) -> str:
+    """What pytest is to make of a failure before `explain` does. Its own way parses the test's source, and on CPython
+    3.11 that ends in a SystemError when a task's exception is told of meanwhile."""
+    return excinfo.typename
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -266,6 +273,11 @@ def pending(item: pytest.Item, failure: Failure) -> TestOutcome:
     item.stash[_metrics_key] = []
     item.stash[_began_key] = time.monotonic()
     return replace(_outcome(item, Verdict.FAILED, failure), seconds=0.0)
+
+
+def broken(item: pytest.Item, error: Exception) -> TestOutcome:
+    """The outcome of a test that pytest itself could not run or report."""
+    return _outcome(item, Verdict.OURS, Failure("ours", f"{type(error).__name__}: {error}", detail=_traceback(error)))
 
 
 def _outcome(item: pytest.Item, verdict: Verdict, failure: Failure | None) -> TestOutcome:

@@ -202,8 +202,11 @@ class _Workers:
 
         while number := os.read(queue, 2):
             item = items[int.from_bytes(number, "big")]
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-            outcome = plugin.outcome_of(item)
+            try:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                outcome = plugin.outcome_of(item)
+            except Exception as error:  # pytest's own machinery: the other tests still have to run
+                outcome = plugin.broken(item, error)
             if outcome is not None:
                 self._write(asdict(outcome))
 

@@ -6,6 +6,7 @@ file, is that output, and a test holds the two together. Within `brownout/1` fie
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
@@ -278,6 +279,9 @@ def new(group: Group) -> NewResult:
 def schema() -> dict[str, Any]:
     """The JSON Schema of every answer."""
     document = msgspec.json.schema(AnyAnswer)
+    for definition in document["$defs"].values():
+        if "description" in definition:  # a docstring: Python 3.13 takes its indentation away, earlier ones do not
+            definition["description"] = inspect.cleandoc(definition["description"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **document}
 
 
