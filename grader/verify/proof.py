@@ -154,7 +154,7 @@ def _defect(test: TestOutcome, band: Band | None) -> str:
     if not values:
         return f"it does not fail by its {band.metric}"
     if not band.low <= values[-1] <= band.high:
-        return f"its {band.metric} is {values[-1]:g}, and not within {band.low:g} and {band.high:g}"
+        return f"its {band.metric} is {values[-1]:.10g}, and not within {band.low:g} and {band.high:g}"
     return ""
 
 

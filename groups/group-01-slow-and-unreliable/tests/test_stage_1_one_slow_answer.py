@@ -120,11 +120,17 @@ def test_the_budget_begins_with_the_request(scene, incident):
 def test_patience_fits_the_provider(scene, incident):
     """On an ordinary day, no time-out fails a question."""
     house = incident.House(scene, median=scene.rng("latency").uniform(0.95, 1.05), sigma=0.6)
-    visits = house.visits(_asks(incident, rate=10.0, end=120.0, patience=30.0), horizon=160.0)
+    house.document("tariff", sections=20)
+    summaries = _summaries("tariff", rate=0.1, begin=0.0, end=120.0, patience=90.0)
+    everything = house.visits(_asks(incident, rate=5.0, end=120.0), summaries, horizon=220.0)
+    visits = everything.of("ask")
     failed = 100 * (1 - visits.success_share())
     sees = f"nothing is wrong with the provider, and {failed:.1f} % of the questions fail"
     expect("false_timeouts", failed, at_most=2.0, unit="%", code="impatient", sees=sees, about="/ask")
-    calls = len(house.provider.log) / len(visits)
+    lost = 12 - everything.of("summary").good
+    sees = f"nothing is wrong with the provider, and {lost} of 12 summaries fail: each of their calls has too little time"
+    expect("summaries_lost", lost, at_most=3, code="impatient", sees=sees, about="/documents")
+    calls = sum("on flight SK" in entry.prompt for entry in house.provider.log) / len(visits)
     sees = f"nothing is wrong with the provider, and a question is made of {calls:.2f} calls"
     expect("calls", calls, at_least=1.0, unit="calls", code="no-work", sees=sees)
     expect("calls_billed", calls, at_most=1.3, unit="calls", code="billed-twice", sees=sees)
