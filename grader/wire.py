@@ -51,7 +51,6 @@ class Boot(Message):
     root: str  # put first on sys.path
     app: str  # "service.app:create_app"
     ports: dict[str, str]
-    files: list[str]  # the learner's files, relative to root
     env: dict[str, str]
     limits: dict[str, int]  # resource name ("AS") -> bytes, seconds or a count
     seed: int

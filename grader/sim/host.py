@@ -42,7 +42,6 @@ class Service:
     root: Path
     app: str = "service.app:create_app"
     ports: dict[str, str] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -168,7 +167,6 @@ class Host:
                 root=str(self.service.root),
                 app=self.service.app,
                 ports=self.service.ports,
-                files=list(self.service.files),
                 env=self._sim.environment | {"DATA_DIR": str(self.disk)} | self.env,
                 limits=self._sim.limits,
                 seed=self._sim.seed,
