@@ -29,7 +29,8 @@ def begun(workspace: Path) -> Path:
 def test_it_has_its_own_name_everywhere(begun: Path) -> None:
     group = read_groups(begun)["group-13"]
     assert (group.number, group.title, group.folder) == (13, TITLE, "group-13-queues-overflow-nobody-sees-it")
-    texts = [file.read_text("utf-8") for folder in ("groups", "solutions") for file in (begun / folder / group.folder).rglob("*.*") if file.is_file()]  # fmt: skip  # noqa: E501
+    folders = [begun / parent / group.folder for parent in ("groups", "solutions")]
+    texts = [file.read_text("utf-8") for folder in folders for file in folder.rglob("*.*") if file.is_file()]
     assert not [text for text in texts if "roup 0" in text or "roup-0" in text or "Untitled" in text]
     assert (group.path / "README.md").read_text("utf-8").startswith(f"# Group 13 — {TITLE}\n")
 
