@@ -40,8 +40,9 @@ POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the s
   (4xx, 5xx) is not billed.
 - A streamed answer comes in even pieces while it is made; usage comes only with stream_options.include_usage.
 - Retry-After is true, and in whole seconds or an HTTP-date.
-- The same Idempotency-Key with the same request is executed and billed once. Each repetition gets the first reply,
-  waits for it if need be, and is marked Idempotent-Replayed: true. With another request: 400. Refusals are not kept.
+- The same Idempotency-Key with the same request is executed and billed once. Each repetition gets the first reply, and
+  is marked Idempotent-Replayed: true. While the first is still in work, it waits for it; or, where the provider does not
+  join calls, is executed and billed as one more. With another request: 400. Refusals are not kept.
 - Where an API key's calls at once are capped, one more gets 429. A call counts until its reply has been sent, or its
   client has hung up.
 {model.RULES}"""
@@ -66,7 +67,7 @@ class Provider:
     """Attach it: `sim.network.attach("llm.skylark.test", provider)`.
 
     `median` (seconds) and `sigma` are the latency law; `slots` the calls executed at once; `cap` the calls that an API
-    key may have open at once (None: any number).
+    key may have open at once (None: any number); `joins` whether a repetition waits for a first try that is in work.
     """
 
     def __init__(
@@ -77,12 +78,14 @@ class Provider:
         sigma: float = 0.6,
         slots: int = 20,
         cap: int | None = None,
+        joins: bool = True,
         faults: Sequence[Fault] = (),
     ) -> None:
         self.log: list[Entry] = []
         self.invoice: list[Line] = []
         self.high_water = 0
         self.cap = cap
+        self._joins = joins
         self._sim = sim
         self._salt = sim.rng("provider").getrandbits(64)
         self._law = NormalDist(math.log(median), sigma) if sigma else None
@@ -161,7 +164,7 @@ class Provider:
                 return Reply()
         canonical = msgspec.json.encode(request, order="sorted")
         work = self._kept.get((entry.api_key, entry.idempotency_key)) if entry.idempotency_key else None
-        if work is None:
+        if work is None or (not self._joins and not work.task.done() and work.request == canonical):
             work = self._begin(call, entry, request, canonical, fault, draw)
         elif work.request != canonical:
             text = "this Idempotency-Key came with another request before"

@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import skylark_pdf
 
 from grader.outcome import Act, Figure, Series
-from grader.sim import Call, Reply
+from grader.sim import Call, ClientTimeout, ConnectionLost, Reply, Response
 from grader.world import faults
+from grader.world.ledger import Entry
 from grader.world.provider import Provider
 from grader.world.scene import Scene
 from grader.world.traffic import Stream, Visits, drive
@@ -26,6 +31,7 @@ LIBRARY = "library.skylark.test"
 FAN_OUT = 8  # calls that one document may have open at once
 ASK_BUDGET = 10.0  # seconds
 SUMMARY_BUDGET = 60.0
+CALM = 20.0  # so long after the provider has healed, the storm is over
 
 TOPICS = ("changed", "baggage", "refunds", "children", "pets")
 SUBJECTS = ("passenger", "carrier", "ticket", "booking", "voucher", "luggage", "connection", "boarding", "itinerary")
@@ -52,8 +58,29 @@ class Document:
         return cls(ident, f"Conditions of carriage {rng.randrange(1000, 10_000)}", scanned, pages)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What one request came to. Times in virtual seconds; status 0 and no body where nobody answered in time."""
+
+    asked: float
+    ended: float
+    method: str
+    path: str
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def whole(self) -> bool:
+        """A 2xx that is neither degraded nor partial."""
+        return 200 <= self.status < 300 and not self.body.get("degraded") and self.body.get("status") != "partial"
+
+
 class House:
-    """Everything around one replica of the assistant. The provider's latency law and faults are the caller's."""
+    """Everything around one replica of the assistant. The provider's latency law and faults are the caller's.
+
+    `answers` are those to all requests that went through `request` or `visits`, in the order in which they ended.
+    """
 
     def __init__(
         self,
@@ -63,13 +90,16 @@ class House:
         sigma: float = 0.0,
         slots: int = 100,
         fails: Sequence[faults.Fault] = (),
-        library_hangs: bool = False,
+        library_fails: Sequence[faults.Fault] = (),
         horizon: float = 400.0,
     ) -> None:
         self.sim = scene.simulation(horizon=horizon)
-        self.provider = Provider(self.sim, median=median, sigma=sigma, slots=slots, faults=fails)
+        self.provider = Provider(self.sim, median=median, sigma=sigma, slots=slots, joins=False, faults=fails)
         self.documents: dict[str, Document] = {}
-        self._library_hangs = library_hangs
+        self.answers: list[Answer] = []
+        self.damaged: set[str] = set()  # documents of which the library sends half
+        self.library_calls: list[float] = []  # when each came
+        self._library_faults = faults.Schedule(library_fails)
         self.sim.network.attach(LLM, self.provider)
         self.sim.network.attach(LIBRARY, self._library)
         self.replica = self.sim.host("assistant", scene.service)
@@ -90,7 +120,37 @@ class House:
 
     def visits(self, *streams: Stream, horizon: float) -> Visits:
         """Start the replica, and send it this traffic."""
-        return self.run(lambda: drive(self.sim, self.replica, streams, horizon=horizon))
+        return self.run(lambda: drive(self.sim, self, streams, horizon=horizon))
+
+    async def request(self, method: str, path: str, *, timeout: float = 100.0, **rest: Any) -> Response:
+        """One request to the replica, whose answer is kept. Raises ClientTimeout and ConnectionLost."""
+        asked = self.sim.now
+        status, headers, body = 0, {}, {}
+        try:
+            reply = await self.replica.request(method, path, timeout=timeout, **rest)
+            status, headers = reply.status, reply.headers
+            body = _object(reply)
+            return reply
+        finally:
+            self.answers.append(Answer(asked, self.sim.now, method, path, status, headers, body))
+
+    async def send(self, method: str, path: str, **rest: Any) -> Answer:
+        """The same, but raises nothing: what nobody answers has status 0."""
+        with suppress(ClientTimeout, ConnectionLost):
+            await self.request(method, path, **rest)
+        return self.answers[-1]
+
+    def share(self, path: str = "/ask", *, begin: float = 0.0, end: float = math.inf) -> float:
+        """The share of whole answers among requests to `path` that came at begin <= t < end. 0 without any."""
+        asked = [a.whole for a in self.answers if a.path.startswith(path) and begin <= a.asked < end]
+        return sum(asked) / max(1, len(asked))
+
+    def tries(self) -> dict[str, list[Entry]]:
+        """The provider's log, by Idempotency-Key; what came without one stands under "none N", each by itself."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.provider.log:
+            found.setdefault(entry.idempotency_key or f"none {entry.id}", []).append(entry)
+        return found
 
     @property
     def blocked(self) -> float:
@@ -104,14 +164,29 @@ class House:
         return len(self.provider.log) / max(1, len(asked))
 
     async def _library(self, call: Call) -> Reply:
-        if self._library_hangs:
+        self.library_calls.append(self.sim.now)
+        fault = self._library_faults.striking(call, self.sim.now, lambda _: 0.0)
+        if fault is not None and fault.kind is faults.Kind.HANG:
             await call.closed.wait()
         await asyncio.sleep(0.02)
+        if fault is not None:
+            return Reply.json({"error": "try again later"}, fault.status)
         found = self.documents.get(call.path.removeprefix("/documents/"))
         if found is None:
             return Reply.json({"error": "no such document"}, 404)
+        if found.id in self.damaged:
+            return Reply.json({"id": found.id})
         pages = [skylark_pdf.scan(page) if found.scanned else page for page in found.pages]
         return Reply.json({"id": found.id, "title": found.title, "scanned": found.scanned, "pages": pages})
+
+
+def _object(reply: Response) -> dict[str, Any]:
+    """The JSON object in a body; an empty one if there is none."""
+    try:
+        body = reply.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def question(rng: random.Random) -> str:
@@ -119,11 +194,68 @@ def question(rng: random.Random) -> str:
     return f"/ask?q=What+about+{rng.choice(TOPICS)}+on+flight+SK{rng.randrange(100, 1000)}%3F"
 
 
+def about(flight: str, topic: str = "baggage") -> str:
+    """A question that can be told from all others by its flight."""
+    return f"/ask?q=What+about+{topic}+on+flight+{flight}%3F"
+
+
+def flights(rng: random.Random, count: int) -> list[str]:
+    return [f"SK{number}" for number in rng.sample(range(1000, 10_000), count)]
+
+
+def first_tries(count: int, text: str = "") -> Callable[[Call], bool]:
+    """For a fault: the first `count` tries of each call whose body or path contains `text`."""
+    seen: Counter[bytes] = Counter()
+
+    def when(call: Call) -> bool:
+        content = call.path.encode() + call.body
+        if text.encode() not in content:
+            return False
+        seen[content] += 1
+        return seen[content] <= count
+
+    return when
+
+
+def only(text: str) -> Callable[[Call], bool]:
+    """For a fault: all calls whose body contains `text`."""
+    return lambda call: text.encode() in call.body
+
+
 def health(begin: float, end: float, rate: float = 10.0) -> Stream:
     """The load balancer, which takes a replica out of service when /health does not answer."""
     return Stream(
         name="health", path="/health", rate=rate, begin=begin, end=end, arrivals="constant", patience=1000.0
     )
+
+
+@dataclass(frozen=True)
+class Storm:
+    """What `learn trigger --set name=value` can change in stage 2. Times in virtual seconds."""
+
+    latency: float = 10.0  # by how much the brown-out stretches each provider call
+    begin: float = 8.0
+    end: float = 16.0
+    asks: float = 12.0  # questions a second
+    horizon: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not self.begin < self.end <= self.horizon - CALM - 10:
+            raise ValueError(f"begin comes before end, and end {CALM + 10:g} s or more before horizon")
+
+
+STORM = Storm()
+
+
+def in_the_storm(scene: Scene, storm: Storm) -> House:
+    """A provider that has just room enough for the travellers, until a brown-out fills its queue."""
+    brown_out = faults.brown_out(storm.begin, storm.end, storm.latency)
+    return House(scene, median=0.82, sigma=0.6, slots=17, fails=[brown_out], horizon=storm.horizon + 20)
+
+
+def travellers(storm: Storm) -> Stream:
+    """They ask at a steady rate, and nobody asks less because others wait."""
+    return Stream(name="ask", path=question, rate=storm.asks, end=storm.horizon - 12, patience=ASK_BUDGET + 1)
 
 
 # ------------------------------------------------------------------------------------------------ learn trigger
@@ -200,7 +332,7 @@ def play(scene: Scene, settings: Settings) -> Act:
             Figure("a question, worst wait", visits.of("ask").percentile(100), "s", ASK_BUDGET + 0.5, "at_most"),
             Figure("questions and summaries answered", 100 * answered.success_share(), "%", 95.0, "at_least"),
             Figure("provider calls for each of them", house.amplification, "", 1.5, "at_most"),
-            Figure("well again after the brown-out", recovery, "s", 5.0, "at_most"),
+            Figure("well again after the brown-out", recovery, "s", 8.0, "at_most"),
         ),
     )
 
@@ -219,3 +351,152 @@ def smooth(counts: Sequence[int], window: int = 5) -> tuple[float, ...]:
     """The mean of each second and those before it, `window` in all."""
     recent = [counts[max(0, at - window + 1) : at + 1] for at in range(len(counts))]
     return tuple(sum(some) / len(some) for some in recent)
+
+
+# ------------------------------------------------------------------------------------------------ the storm
+
+
+def storm_text(storm: Storm) -> str:
+    return (
+        f"A busy evening: travellers ask {storm.asks:g} questions a second, and the provider has just room enough. From "
+        f"{storm.begin:g} s to {storm.end:g} s, every call takes {storm.latency:g} times as long. Then the provider is well "
+        f"again. Is the assistant?"
+    )
+
+
+def storm_marks(storm: Storm) -> tuple[tuple[float, str], ...]:
+    return ((storm.begin, "brown-out"), (storm.end, "healed"))
+
+
+def play_storm(scene: Scene, storm: Storm) -> Act:
+    """A minute of that evening."""
+    house = in_the_storm(scene, storm)
+    house.visits(travellers(storm), horizon=storm.horizon)
+    whole = [0] * int(storm.horizon)
+    for answer in house.answers:
+        whole[min(int(answer.ended), len(whole) - 1)] += answer.whole
+    calls = [0] * int(storm.horizon)
+    for entry in house.provider.log:
+        calls[min(int(entry.arrived), len(calls) - 1)] += 1
+    worst = [a for a in house.answers if storm.begin <= a.asked < storm.end + 10]
+    made = sum(storm.begin <= entry.arrived < storm.end + 10 for entry in house.provider.log)
+    after = 100 * house.share(begin=storm.end + CALM)
+    return Act(
+        series=(
+            Series("questions answered, as they should be", "a second", smooth(whole)),
+            Series("calls to the provider", "a second", smooth(calls)),
+        ),
+        figures=(
+            Figure("calls for each question, in the storm", made / max(1, len(worst)), "", 1.1, "at_most"),
+            Figure(f"questions answered, {CALM:g} s after it", after, "%", 95.0, "at_least"),
+            Figure("event loop stands still", house.blocked, "s", 0.0, "at_most"),
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ the long evening
+
+
+@dataclass(frozen=True)
+class Evening:
+    """What `learn trigger --set name=value` can change in stage 4. Times in virtual seconds."""
+
+    latency: float = 25.0  # of each provider call
+    documents: float = 4.0
+    deploy: float = 200.0  # when a new version of the service is deployed
+    horizon: float = 900.0
+
+    def __post_init__(self) -> None:
+        if not 30 <= self.deploy <= self.horizon - 60:
+            raise ValueError("deploy is 30 or more, and 60 s or more before horizon")
+
+
+def evening_text(evening: Evening) -> str:
+    return (
+        f"{evening.documents:g} tariffs of 20 sections are to be summarised, and the provider takes {evening.latency:g} s "
+        f"for each call. An office orders them as jobs; where there are no jobs, it asks for a summary, waits "
+        f"{SUMMARY_BUDGET:g} s, and asks again, three times. At {evening.deploy:g} s, a new version is deployed."
+    )
+
+
+def evening_marks(evening: Evening) -> tuple[tuple[float, str], ...]:
+    return ((evening.deploy, "deploy"),)
+
+
+def play_evening(scene: Scene, evening: Evening) -> Act:
+    """What an office gets out of a slow provider."""
+    house = House(scene, median=evening.latency, horizon=evening.horizon + 600)
+    names = [f"tariff-{number}" for number in range(int(evening.documents))]
+    pages = {name: house.document(name).pages for name in names}
+    got: dict[str, float] = {}  # document -> when its whole summary was there
+    longest = 0.0  # that the office waited on the line
+
+    async def order(name: str) -> None:
+        nonlocal longest
+        answer = await house.send("POST", "/jobs", json={"document": name}, timeout=SUMMARY_BUDGET)
+        longest = max(longest, answer.ended - answer.asked)
+        if answer.status == 202:
+            return
+        for _ in range(3):
+            answer = await house.send("POST", f"/documents/{name}/summary", timeout=SUMMARY_BUDGET)
+            longest = max(longest, answer.ended - answer.asked)
+            if answer.whole:
+                got[name] = answer.ended
+                return
+
+    async def deploy() -> None:
+        await house.sim.until(evening.deploy)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(300):  # then it is killed
+                await house.replica.stop()
+        await house.replica.restart()
+
+    async def play() -> None:
+        tasks = [asyncio.create_task(deploy())]
+        for name in names:
+            tasks.append(asyncio.create_task(order(name)))
+            await asyncio.sleep(5.0)
+        await asyncio.wait(tasks)
+        await house.sim.until(evening.horizon)
+
+    house.run(play)
+    for entry in house.provider.log:
+        for name in names:
+            if entry.prompt.startswith("Merge") and entry.status == 200 and not entry.client_gone:
+                if entry.finished is not None and all(page.rstrip(".") in entry.prompt for page in pages[name]):
+                    got.setdefault(name, entry.finished)
+    billed, made = [0.0] * int(evening.horizon), [0.0] * int(evening.horizon)
+    for line in house.provider.invoice:
+        billed[min(int(line.at), len(billed) - 1)] += 1
+    for at in got.values():
+        made[min(int(at), len(made) - 1)] += 1
+    return Act(
+        series=(
+            Series("summaries made, whole", "in all", tuple(itertools.accumulate(made))),
+            Series("calls billed", "in all", tuple(itertools.accumulate(billed))),
+        ),
+        figures=(
+            Figure("summaries made, whole", len(got), f"of {len(names)}", float(len(names)), "at_least"),
+            Figure("calls billed for each", len(house.provider.invoice) / len(got) if got else None, "", 23.0, "at_most"),
+            Figure("longest wait on the line", longest, "s", 0.1, "at_most"),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What `learn trigger` can show of one stage."""
+
+    title: str
+    settings: Callable[[], Any]
+    text: Callable[[Any], str]
+    marks: Callable[[Any], tuple[tuple[float, str], ...]]
+    play: Callable[[Scene, Any], Act]
+
+
+INCIDENTS = {
+    1: Incident(TITLE, Settings, text, marks, play),
+    2: Incident("The storm", Storm, storm_text, storm_marks, play_storm),
+    4: Incident("A summary that takes longer than its client", Evening, evening_text, evening_marks, play_evening),
+}
+"""By stage. Stage 3 has the storm's."""

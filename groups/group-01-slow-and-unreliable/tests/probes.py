@@ -1,6 +1,7 @@
 """Small functions that run beside the service, and return plain values. What they should return is not in here."""
 
 import asyncio
+import random
 import time
 
 
@@ -94,3 +95,197 @@ async def bounded_with_a_failure(ports, count, limit, failing):
     before = finished
     await asyncio.sleep(5)
     return {"raised": raised, "finished_later": finished - before}
+
+
+# ------------------------------------------------------------------------------------------------ stage 2
+
+
+async def retried(ports, failures, kind, retry_after, seconds, tries, each):
+    """retry() a call that takes `each` seconds and fails `failures` times: when each try began, and how it all ended."""
+    began, at = time.monotonic(), []
+
+    async def call():
+        at.append(time.monotonic() - began)
+        await asyncio.sleep(each)
+        if len(at) <= failures:
+            raise ports.unavailable("as planned", retry_after) if kind == "unavailable" else LookupError("as planned")
+        return len(at)
+
+    try:
+        end = await ports.retry(call, ports.deadline(seconds), tries)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        end = type(error).__name__
+    return {"at": at, "end": end, "seconds": time.monotonic() - began}
+
+
+def retry_after(ports, headers, now):
+    return [float(ports.retry_after_seconds(header, now)) for header in headers]
+
+
+def delays(ports, attempts, draws, base, cap, seed):
+    """For each attempt, `draws` waits; and the first of them once more, from a generator with the same seed."""
+    rng = random.Random(seed)
+    seen = [[float(ports.delay(attempt, rng, base, cap)) for _ in range(draws)] for attempt in attempts]
+    return {"seen": seen, "again": float(ports.delay(attempts[0], random.Random(seed), base, cap))}
+
+
+async def breaker(ports, settings, steps):
+    """Play `steps` on one breaker. ["sleep", s] lets time pass. ["call", n, how, s] lets n callers at it at once, whose
+    functions take s seconds and then end as `how` says; what was made, refused, failed and answered comes back."""
+    made = ports.circuit_breaker(**settings)
+    seen, under_way = [], []
+    for step, *rest in steps:
+        if step == "sleep":
+            await asyncio.sleep(rest[0])
+            continue
+        count, how, seconds = rest
+        tally = {"made": 0, "refused": 0, "failed": 0, "answered": 0}
+        callers = [asyncio.create_task(_caller(ports, made, tally, how, seconds)) for _ in range(count)]
+        if step == "begin":  # and go on while they are under way
+            under_way += callers
+            await asyncio.sleep(0)
+        elif how == "cancel":
+            await asyncio.sleep(seconds / 2)
+            for caller in callers:
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+        else:
+            await asyncio.gather(*callers)
+        seen.append(tally)
+    await asyncio.gather(*under_way)
+    return seen
+
+
+async def _caller(ports, breaker, tally, how, seconds):
+    async def function():
+        tally["made"] += 1
+        await asyncio.sleep(seconds)
+        if how == "unavailable":
+            raise ports.unavailable("as planned")
+        if how == "refused":
+            raise LookupError("as planned")
+
+    try:
+        await breaker.call(function)
+        tally["answered"] += 1
+    except ports.breaker_open:
+        tally["refused"] += 1
+    except (ports.unavailable, LookupError):
+        tally["failed"] += 1
+
+
+# ------------------------------------------------------------------------------------------------ stage 3
+
+
+async def partial(ports, plans, limit, seconds):
+    """gather_partial of calls that take so long and then end as told: what came, what is missing, how many ran at once,
+    how long it took, what was raised, and how many still ended later."""
+    now, most, ended = 0, 0, 0
+
+    def call(number, lasts, how):
+        async def run():
+            nonlocal now, most, ended
+            now += 1
+            most = max(most, now)
+            try:
+                await asyncio.sleep(lasts)
+                ended += 1
+            finally:
+                now -= 1
+            if how == "other":
+                raise LookupError("as planned")
+            if how != "ok":
+                raise getattr(ports, how)
+            return f"result {number}"
+
+        return run
+
+    began, raised, results, missing = time.monotonic(), "", {}, []
+    try:
+        found = await ports.gather_partial([call(n, *plan) for n, plan in enumerate(plans)], limit, seconds)
+        results, missing = found.results, found.missing
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        raised = type(error).__name__
+    spent, before = time.monotonic() - began, ended
+    await asyncio.sleep(100)
+    return {
+        "results": [[number, result] for number, result in results.items()], "missing": list(missing), "most": most,
+        "seconds": spent, "raised": raised, "ended_later": ended - before,
+    }  # fmt: skip
+
+
+def fallback(ports, rules, size, questions, asked, pause):
+    """Remember an answer to each of the questions; after a pause, how many are still known, and what is said to `asked`."""
+    made = ports.fallback(rules, size)
+    for number, question in enumerate(questions):
+        made.remember(question, f"answer {number}")
+    time.sleep(pause)
+    known = [made.instead(question) for question in questions]
+    said = [list(made.instead(question)) for question in asked]
+    return {"known": [age is not None for _, age in known], "last": list(known[-1]), "asked": said}
+
+
+# ------------------------------------------------------------------------------------------------ stage 4
+
+
+def histories(ports, sequences):
+    """Apply each sequence of events to a new job. After each event: the status, the result, the reason, and whether the
+    event was refused; and whether a job that was left behind has changed."""
+    seen = []
+    for number, events in enumerate(sequences):
+        job = ports.job(f"job {number}", "tariff")
+        steps, left_behind = [], []
+        for at, event in enumerate(events):
+            left_behind.append((job, job.status))
+            fields = {"complete": {"result": {"at": at}}, "fail": {"reason": f"at {at}"}}.get(event, {})
+            try:
+                job = job.apply(event, **fields)
+                refused = False
+            except ports.illegal_transition:
+                refused = True
+            steps.append([job.status, job.result, job.reason, refused])
+        seen.append({"steps": steps, "changed": sum(old.status != status for old, status in left_behind)})
+    return seen
+
+
+async def workflow(ports, stages, limit, failing, seconds):
+    """Run stages of steps that take so long each; `failing` fails the first time. Then run it again with what is there.
+    For both runs: when each step began and ended, whether it was done, and which results it was given; what came back or
+    was raised; and how many steps were done only later."""
+    began, log, failures = time.monotonic(), [], [failing]
+
+    def step(name):
+        async def run(results):
+            number = len(log)
+            log.append([name, time.monotonic() - began, 0.0, False, sorted(results)])
+            try:
+                await asyncio.sleep(seconds[name])
+            finally:
+                log[number][2] = time.monotonic() - began
+            if name in failures:
+                failures.remove(name)
+                raise LookupError(name)
+            log[number][3] = True
+            return f"result of {name}"
+
+        return run
+
+    made = ports.workflow([{name: step(name) for name in stage} for stage in stages], limit)
+    results, runs = {}, []
+    for _ in range(2):
+        before = len(log)
+        try:
+            end, raised = await made.run(results), ""
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            end, raised = {}, type(error).__name__
+        done = sum(entry[3] for entry in log)
+        await asyncio.sleep(100)
+        left = sum(entry[3] for entry in log) - done
+        runs.append({"log": log[before:], "end": [[*pair] for pair in end.items()], "raised": raised, "left": left})
+    return runs

@@ -1,12 +1,22 @@
 """The HTTP face of Skylark's document assistant."""
 
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
-from service.clients import Library, Llm, UnknownDocument
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from service.clients import Library, Llm, Refused, UnknownDocument
+from service.patterns.circuit_breaker import BreakerOpen
+from service.patterns.degradation import Fallback
+from service.patterns.jobs import JobRunner, UnknownJob
+from service.patterns.retry import Unavailable
+from service.patterns.state import IllegalTransition, Job
 from service.patterns.timeout import Deadline, DeadlineExceeded
 from service.settings import Settings
-from service.summary import summarise
+from service.summary import summarise, summarise_whole
 
 FARE_RULES = """\
 Flexible fares may be changed without a fee until one hour before departure.
@@ -18,15 +28,45 @@ Pets in the cabin cost 60 euros and have to be booked two days ahead.
 """
 
 
+class Order(BaseModel):
+    document: str
+
+
 def create_app() -> FastAPI:
     settings = Settings.from_env()
     llm = Llm(settings)
     library = Library(settings)
-    app = FastAPI(title="Skylark document assistant")
+    fallback = Fallback(FARE_RULES)
 
+    async def work(job: Job, done: dict[str, Any]) -> dict:
+        return await summarise_whole(job.document, library, llm, settings, done)
+
+    jobs = JobRunner(work, settings.jobs)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await jobs.drain()  # what was accepted is done before we go
+
+    app = FastAPI(title="Skylark document assistant", lifespan=lifespan)
+
+    @app.exception_handler(Unavailable)
+    @app.exception_handler(BreakerOpen)
     @app.exception_handler(DeadlineExceeded)
-    async def out_of_time(request: Request, error: DeadlineExceeded) -> JSONResponse:
-        return JSONResponse({"detail": "the answer did not come in time"}, status_code=504)
+    async def not_now(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "no answer could be had in time"}, status_code=503)
+
+    @app.exception_handler(Refused)
+    async def our_fault(request: Request, error: Refused) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=502)
+
+    @app.exception_handler(UnknownJob)
+    async def no_such_job(request: Request, error: UnknownJob) -> JSONResponse:
+        return JSONResponse({"detail": f"no job {error}"}, status_code=404)
+
+    @app.exception_handler(IllegalTransition)
+    async def too_late(request: Request, error: IllegalTransition) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=409)
 
     @app.get("/health")
     async def health() -> dict:
@@ -37,8 +77,13 @@ def create_app() -> FastAPI:
     async def ask(q: str) -> dict:
         """Answer a traveller's question from the fare rules."""
         deadline = Deadline(settings.ask_seconds)
-        answer = await llm.complete(f"Answer from these rules only:\n{FARE_RULES}\n{q}", deadline)
-        return {"question": q, "answer": answer}
+        try:
+            answer = await llm.complete(f"Answer from these rules only:\n{FARE_RULES}\n{q}", deadline)
+        except (Unavailable, BreakerOpen, DeadlineExceeded):
+            answer, age = fallback.instead(q)
+            return {"question": q, "answer": answer, "degraded": True, "age": age}
+        fallback.remember(q, answer)
+        return {"question": q, "answer": answer, "degraded": False}
 
     @app.post("/documents/{document_id}/summary")
     async def summary(document_id: str) -> dict:
@@ -49,5 +94,24 @@ def create_app() -> FastAPI:
         except UnknownDocument:
             raise HTTPException(404, f"no document {document_id}") from None
         return await summarise(document, llm, settings, deadline)
+
+    @app.post("/jobs", status_code=202)
+    async def submit(order: Order, response: Response) -> Job:
+        """Summarise a document, whole, however long it takes."""
+        job = jobs.submit(order.document)
+        response.headers["location"] = f"/jobs/{job.id}"
+        return job
+
+    @app.get("/jobs/{job_id}")
+    async def ask_after(job_id: str) -> Job:
+        return jobs.get(job_id)
+
+    @app.delete("/jobs/{job_id}")
+    async def cancel(job_id: str) -> Job:
+        return jobs.cancel(job_id)
+
+    @app.post("/jobs/{job_id}/retry", status_code=202)
+    async def take_up_again(job_id: str) -> Job:
+        return jobs.retry(job_id)
 
     return app

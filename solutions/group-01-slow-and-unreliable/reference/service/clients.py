@@ -1,16 +1,28 @@
 """The two services that the assistant calls: the LLM provider, and the library that keeps the documents."""
 
 import asyncio
+import time
 from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
 
 import httpx
 
-from service.patterns.timeout import Deadline, DeadlineExceeded
+from service.patterns.circuit_breaker import CircuitBreaker
+from service.patterns.retry import Unavailable, retry, retry_after_seconds
+from service.patterns.timeout import Deadline
 from service.settings import Settings
+
+PASSING = {429, 500, 502, 503, 504}  # errors that may be over in a moment
+SHARE = 1 / 3  # of the time that is left: what one try may take of it
 
 
 class UnknownDocument(Exception):
     """The library has no such document."""
+
+
+class Refused(Exception):
+    """What we asked for is refused, and would be again: the fault is ours."""
 
 
 @dataclass
@@ -21,41 +33,55 @@ class Document:
     pages: list[str]
 
 
-async def fetch(http: httpx.AsyncClient, method: str, path: str, deadline: Deadline, **body: object) -> httpx.Response:
-    """One call, within what is left of the request's budget: connecting, waiting for a slot, and every byte of the answer."""
-    deadline.check()
-    try:
-        async with asyncio.timeout(deadline.remaining()):
-            return await http.request(method, path, **body)
-    except TimeoutError:
-        raise DeadlineExceeded from None
+class Client:
+    """Calls to one service: each bounded by its request's deadline, tried again where that helps, behind one breaker."""
+
+    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+        self.http = httpx.AsyncClient(base_url=url, headers=headers, timeout=None)  # the deadline covers every phase
+        self.breaker = CircuitBreaker()
+
+    async def call(self, method: str, path: str, deadline: Deadline, **rest: Any) -> httpx.Response:
+        """One call, whatever it takes. Raises Unavailable, BreakerOpen and DeadlineExceeded."""
+
+        async def once() -> httpx.Response:
+            try:
+                async with asyncio.timeout(deadline.remaining() * SHARE):
+                    reply = await self.http.request(method, path, **rest)
+            except (TimeoutError, httpx.TransportError) as error:
+                raise Unavailable(f"{self.http.base_url.host}: {error!r}") from error
+            if reply.status_code in PASSING:
+                wait = retry_after_seconds(reply.headers.get("retry-after"), time.time())
+                raise Unavailable(f"{self.http.base_url.host} answers {reply.status_code}", wait)
+            return reply
+
+        return await retry(lambda: self.breaker.call(once), deadline)
 
 
-class Llm:
+class Llm(Client):
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.llm_url, {"authorization": f"Bearer {settings.llm_key}"})
         self.model = settings.llm_model
-        self.http = httpx.AsyncClient(
-            base_url=settings.llm_url,
-            headers={"authorization": f"Bearer {settings.llm_key}"},
-            timeout=None,  # the deadline covers every phase of a call
-        )
 
     async def complete(self, prompt: str, deadline: Deadline) -> str:
-        """One question to the model, and its answer."""
+        """One question to the model, and its answer. Raises Refused, too."""
         message = {"model": self.model, "messages": [{"role": "user", "content": prompt}]}
-        reply = await fetch(self.http, "POST", "/v1/chat/completions", deadline, json=message)
-        reply.raise_for_status()
+        key = {"idempotency-key": str(uuid4())}  # one for all tries: billed once
+        reply = await self.call("POST", "/v1/chat/completions", deadline, json=message, headers=key)
+        if reply.is_error:
+            raise Refused(f"the provider answers {reply.status_code}")
         return reply.json()["choices"][0]["message"]["content"]
 
 
-class Library:
+class Library(Client):
     def __init__(self, settings: Settings) -> None:
-        self.http = httpx.AsyncClient(base_url=settings.library_url, timeout=None)
+        super().__init__(settings.library_url)
 
     async def document(self, document_id: str, deadline: Deadline) -> Document:
-        reply = await fetch(self.http, "GET", f"/documents/{document_id}", deadline)
+        """Raises UnknownDocument and Refused, too."""
+        reply = await self.call("GET", f"/documents/{document_id}", deadline)
         if reply.status_code == 404:
             raise UnknownDocument(document_id)
-        reply.raise_for_status()
+        if reply.is_error:
+            raise Refused(f"the library answers {reply.status_code}")
         found = reply.json()
         return Document(found["id"], found["title"], found["scanned"], found["pages"])

@@ -14,6 +14,9 @@ class Settings:
     fan_out: int = 8  # calls that one document may have open at once
     ask_seconds: float = 10.0  # the budget of a question
     summary_seconds: float = 60.0  # the budget of a summary
+    job_seconds: float = 1800.0  # the budget of a job
+    jobs: int = 2  # that run at once
+    sections_share: float = 0.75  # of that budget, for the sections: the rest is for merging them
 
     @classmethod
     def from_env(cls) -> "Settings":

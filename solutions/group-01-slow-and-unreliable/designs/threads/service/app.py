@@ -2,15 +2,22 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
-import anyio.to_thread
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
-from service.clients import Library, Llm, UnknownDocument
+from service.clients import Library, Llm, Refused, UnknownDocument
+from service.patterns.circuit_breaker import BreakerOpen
+from service.patterns.degradation import Fallback
+from service.patterns.jobs import JobRunner, UnknownJob
+from service.patterns.retry import Unavailable
+from service.patterns.state import IllegalTransition, Job
 from service.patterns.timeout import Deadline, DeadlineExceeded
 from service.settings import Settings
-from service.summary import summarise
+from service.summary import summarise, summarise_whole
 
 FARE_RULES = """\
 Flexible fares may be changed without a fee until one hour before departure.
@@ -22,22 +29,46 @@ Pets in the cabin cost 60 euros and have to be booked two days ahead.
 """
 
 
-@asynccontextmanager
-async def threads(app: FastAPI) -> AsyncIterator[None]:
-    """Requests wait in threads: 40, as many as there are by default, are gone when 40 travellers wait."""
-    anyio.to_thread.current_default_thread_limiter().total_tokens = 400
-    yield
+class Order(BaseModel):
+    document: str
 
 
 def create_app() -> FastAPI:
     settings = Settings.from_env()
     llm = Llm(settings)
     library = Library(settings)
-    app = FastAPI(title="Skylark document assistant", lifespan=threads)
+    fallback = Fallback(FARE_RULES)
 
+    async def work(job: Job, done: dict[str, Any]) -> dict:
+        return await summarise_whole(job.document, library, llm, settings, done)
+
+    jobs = JobRunner(work, settings.jobs, Path(settings.data_dir, "jobs.db"))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        jobs.resume()  # what was accepted before the last deploy
+        yield
+        await jobs.leave()
+
+    app = FastAPI(title="Skylark document assistant", lifespan=lifespan)
+
+    @app.exception_handler(Unavailable)
+    @app.exception_handler(BreakerOpen)
     @app.exception_handler(DeadlineExceeded)
-    def out_of_time(request: Request, error: DeadlineExceeded) -> JSONResponse:
-        return JSONResponse({"detail": "the answer did not come in time"}, status_code=504)
+    async def not_now(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "no answer could be had in time"}, status_code=503)
+
+    @app.exception_handler(Refused)
+    async def our_fault(request: Request, error: Refused) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=502)
+
+    @app.exception_handler(UnknownJob)
+    async def no_such_job(request: Request, error: UnknownJob) -> JSONResponse:
+        return JSONResponse({"detail": f"no job {error}"}, status_code=404)
+
+    @app.exception_handler(IllegalTransition)
+    async def too_late(request: Request, error: IllegalTransition) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=409)
 
     @app.get("/health")
     async def health() -> dict:
@@ -45,20 +76,44 @@ def create_app() -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/ask")
-    def ask(q: str) -> dict:
+    async def ask(q: str) -> dict:
         """Answer a traveller's question from the fare rules."""
         deadline = Deadline(settings.ask_seconds)
-        answer = llm.complete(f"Answer from these rules only:\n{FARE_RULES}\n{q}", deadline)
-        return {"question": q, "answer": answer}
+        try:
+            answer = await llm.complete(f"Answer from these rules only:\n{FARE_RULES}\n{q}", deadline)
+        except (Unavailable, BreakerOpen, DeadlineExceeded):
+            answer, age = fallback.instead(q)
+            return {"question": q, "answer": answer, "degraded": True, "age": age}
+        fallback.remember(q, answer)
+        return {"question": q, "answer": answer, "degraded": False}
 
     @app.post("/documents/{document_id}/summary")
-    def summary(document_id: str) -> dict:
+    async def summary(document_id: str) -> dict:
         """Summarise a document of the library."""
         deadline = Deadline(settings.summary_seconds)
         try:
-            document = library.document(document_id, deadline)
+            document = await library.document(document_id, deadline)
         except UnknownDocument:
             raise HTTPException(404, f"no document {document_id}") from None
-        return summarise(document, llm, settings, deadline)
+        return await summarise(document, llm, settings, deadline)
+
+    @app.post("/jobs", status_code=202)
+    async def submit(order: Order, response: Response) -> Job:
+        """Summarise a document, whole, however long it takes."""
+        job = jobs.submit(order.document)
+        response.headers["location"] = f"/jobs/{job.id}"
+        return job
+
+    @app.get("/jobs/{job_id}")
+    async def ask_after(job_id: str) -> Job:
+        return jobs.get(job_id)
+
+    @app.delete("/jobs/{job_id}")
+    async def cancel(job_id: str) -> Job:
+        return jobs.cancel(job_id)
+
+    @app.post("/jobs/{job_id}/retry", status_code=202)
+    async def take_up_again(job_id: str) -> Job:
+        return jobs.retry(job_id)
 
     return app

@@ -1,16 +1,30 @@
 """The two services that the assistant calls: the LLM provider, and the library that keeps the documents."""
 
-import json
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
 
 import httpx
 
+from service.patterns.circuit_breaker import CircuitBreaker
+from service.patterns.retry import Unavailable, retry, retry_after_seconds
 from service.patterns.timeout import Deadline, DeadlineExceeded
 from service.settings import Settings
+
+PASSING = {429, 500, 502, 503, 504}  # errors that may be over in a moment
+SHARE = 1 / 3  # of the time that is left: what one try may take of it
 
 
 class UnknownDocument(Exception):
     """The library has no such document."""
+
+
+class Refused(Exception):
+    """What we asked for is refused, and would be again: the fault is ours."""
 
 
 @dataclass
@@ -21,47 +35,68 @@ class Document:
     pages: list[str]
 
 
-def fetch(http: httpx.Client, method: str, path: str, deadline: Deadline, **body: object) -> httpx.Response:
-    """One call, within what is left of the request's budget. The answer is read piece by piece, with an eye on the clock:
-    a read time-out would begin anew with each of them."""
-    deadline.check()
+def fetch(http: httpx.Client, method: str, path: str, seconds: float, **rest: Any) -> httpx.Response:
+    """One try, on the thread that calls it. The answer is read piece by piece, with an eye on the clock: a read time-out
+    would begin anew with each of them. Raises Unavailable."""
+    limit = Deadline(seconds)
     try:
-        with http.stream(method, path, timeout=deadline.remaining(), **body) as reply:
+        with http.stream(method, path, timeout=seconds, **rest) as reply:
             content = b""
             for piece in reply.iter_bytes():
-                deadline.check()
+                limit.check()
                 content += piece
-            return httpx.Response(reply.status_code, content=content, request=reply.request)
-    except httpx.TimeoutException:
-        raise DeadlineExceeded from None
+    except (httpx.TransportError, DeadlineExceeded) as error:
+        raise Unavailable(f"{http.base_url.host}: {error!r}") from error
+    if reply.status_code in PASSING:
+        wait = retry_after_seconds(reply.headers.get("retry-after"), time.time())
+        raise Unavailable(f"{http.base_url.host} answers {reply.status_code}", wait)
+    return httpx.Response(reply.status_code, content=content, request=reply.request)
 
 
-class Llm:
+class Client:
+    """Calls to one service, each on a thread: what a library that knows no async would need."""
+
+    def __init__(self, url: str, threads: int, headers: dict[str, str] | None = None) -> None:
+        self.http = httpx.Client(base_url=url, headers=headers, limits=httpx.Limits(max_connections=None))
+        self.threads = ThreadPoolExecutor(threads)  # asyncio's own has 6 on a machine with 2 cores
+        self.breaker = CircuitBreaker()
+
+    async def call(self, method: str, path: str, deadline: Deadline, **rest: Any) -> httpx.Response:
+        """One call, whatever it takes. Raises Unavailable, BreakerOpen and DeadlineExceeded."""
+
+        async def once() -> httpx.Response:
+            seconds = deadline.remaining() * SHARE
+            try_it = partial(fetch, self.http, method, path, seconds, **rest)
+            return await asyncio.get_running_loop().run_in_executor(self.threads, try_it)
+
+        return await retry(lambda: self.breaker.call(once), deadline)
+
+
+class Llm(Client):
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.llm_url, settings.threads, {"authorization": f"Bearer {settings.llm_key}"})
         self.model = settings.llm_model
-        self.http = httpx.Client(
-            base_url=settings.llm_url,
-            headers={"authorization": f"Bearer {settings.llm_key}"},
-            # a wait for a free connection has a time-out of its own, beside that of the call: let nobody wait for one
-            limits=httpx.Limits(max_connections=None),
-        )
 
-    def complete(self, prompt: str, deadline: Deadline) -> str:
-        """One question to the model, and its answer."""
+    async def complete(self, prompt: str, deadline: Deadline) -> str:
+        """One question to the model, and its answer. Raises Refused, too."""
         message = {"model": self.model, "messages": [{"role": "user", "content": prompt}]}
-        reply = fetch(self.http, "POST", "/v1/chat/completions", deadline, json=message)
-        reply.raise_for_status()
-        return json.loads(reply.content)["choices"][0]["message"]["content"]
+        key = {"idempotency-key": str(uuid4())}  # one for all tries: billed once
+        reply = await self.call("POST", "/v1/chat/completions", deadline, json=message, headers=key)
+        if reply.is_error:
+            raise Refused(f"the provider answers {reply.status_code}")
+        return reply.json()["choices"][0]["message"]["content"]
 
 
-class Library:
+class Library(Client):
     def __init__(self, settings: Settings) -> None:
-        self.http = httpx.Client(base_url=settings.library_url)
+        super().__init__(settings.library_url, settings.threads)
 
-    def document(self, document_id: str, deadline: Deadline) -> Document:
-        reply = fetch(self.http, "GET", f"/documents/{document_id}", deadline)
+    async def document(self, document_id: str, deadline: Deadline) -> Document:
+        """Raises UnknownDocument and Refused, too."""
+        reply = await self.call("GET", f"/documents/{document_id}", deadline)
         if reply.status_code == 404:
             raise UnknownDocument(document_id)
-        reply.raise_for_status()
+        if reply.is_error:
+            raise Refused(f"the library answers {reply.status_code}")
         found = reply.json()
         return Document(found["id"], found["title"], found["scanned"], found["pages"])

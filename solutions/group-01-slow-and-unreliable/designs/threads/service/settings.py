@@ -14,6 +14,11 @@ class Settings:
     fan_out: int = 8  # calls that one document may have open at once
     ask_seconds: float = 10.0  # the budget of a question
     summary_seconds: float = 60.0  # the budget of a summary
+    job_seconds: float = 1800.0  # the budget of a job
+    jobs: int = 2  # that run at once
+    threads: int = 100  # calls that may be open at once, to each of the two
+    data_dir: str = "."  # where jobs are kept
+    sections_share: float = 0.75  # of that budget, for the sections: the rest is for merging them
 
     @classmethod
     def from_env(cls) -> "Settings":
@@ -21,5 +26,6 @@ class Settings:
             llm_url=os.environ.get("LLM_URL", cls.llm_url),
             llm_key=os.environ.get("LLM_KEY", cls.llm_key),
             llm_model=os.environ.get("LLM_MODEL", cls.llm_model),
+            data_dir=os.environ.get("DATA_DIR", cls.data_dir),
             library_url=os.environ.get("LIBRARY_URL", cls.library_url),
         )

@@ -34,5 +34,5 @@ async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int
             for number, call in enumerate(calls):
                 group.start_soon(run, number, call)
     except ExceptionGroup as failures:
-        raise failures.exceptions[0]
+        raise failures.exceptions[0] from None
     return [results[number] for number in sorted(results)]

@@ -1,0 +1,23 @@
+"""Workflow: work in stages, whose steps are done once, however often it has to be taken up again."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Step = Callable[[dict[str, Any]], Awaitable[Any]]
+"""One step: it gets the results so far, by name, and returns its own."""
+
+
+class Workflow:
+    """Stages, one after the other. A stage has steps by name; they run together, at most `limit` at once."""
+
+    def __init__(self, stages: list[dict[str, Step]], limit: int) -> None:
+        raise NotImplementedError("Workflow in service/patterns/workflow.py")
+
+    async def run(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Run the steps whose names are not in `results` yet, and return all results, in the order of the steps.
+
+        A stage begins when all results of the one before are there. Each result is put into `results` as soon as it has
+        come: when a step fails, its exception is raised, nothing is left running, and whoever calls again with the same
+        `results` has only the missing steps made.
+        """
+        raise NotImplementedError("Workflow.run in service/patterns/workflow.py")

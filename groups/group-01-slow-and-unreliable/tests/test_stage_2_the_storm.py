@@ -1,0 +1,453 @@
+"""Stage 2, the storm: retry, exponential backoff, and the circuit breaker.
+
+In the order in which they are best solved. What they demand is in the briefing and in the stubs.
+"""
+
+import asyncio
+import email.utils
+import math
+
+import pytest
+from grader.plugin import expect
+from grader.world import faults
+from grader.world.traffic import Stream
+
+pytestmark = pytest.mark.stage(2)
+
+TRIES = 3
+PASSING = (429, 500, 502, 503, 504)
+OUR_FAULT = (400, 401, 404, 422)
+COOLDOWN = 5.0  # seconds
+BUCKET = 0.020  # seconds: retries that come within it come together
+
+
+@pytest.mark.pattern("retry")
+def test_what_passes_is_tried_again(scene, incident):
+    """What fails for a moment is tried again."""
+    rng = scene.rng("moment")
+    flights = incident.flights(rng, len(PASSING) + 4)
+    once = [incident.first_tries(1, flight) for flight in flights]
+    fails = [faults.failing(0.0, 1000.0, status, when=when) for status, when in zip(PASSING, once, strict=False)]
+    fails += [faults.unreachable(0.0, 1000.0, how, when=once.pop()) for how in ("refused", "reset", "connect-hang")]
+    fails.append(faults.hanging(0.0, 1000.0, when=once.pop()))
+    library = faults.failing(0.0, 1000.0, rng.choice((500, 503)), when=incident.first_tries(1))
+    house = incident.House(scene, fails=fails, library_fails=[library])
+    house.document("tariff", sections=4)
+
+    async def play():
+        await _ordinary(house, incident, rng)
+        asked = [asyncio.create_task(house.send("GET", incident.about(flight))) for flight in flights]
+        asked.append(asyncio.create_task(house.send("POST", "/documents/tariff/summary")))
+        return await asyncio.gather(*asked)
+
+    answers = house.run(play)
+    lost = [a for a in answers if not a.whole]
+    told = ", ".join(sorted({str(a.status or "nothing") for a in lost}))
+    sees = f"one call of each request fails for a moment, and {len(lost)} of {len(answers)} end with {told}"
+    expect("lost", len(lost), at_most=0, unit="requests", code="not-retried", sees=sees)
+
+
+@pytest.mark.pattern("retry")
+def test_our_own_fault_is_not_tried_again(scene, incident):
+    """A 400 is asked once, and ends with 502."""
+    flights = incident.flights(scene.rng("fault"), len(OUR_FAULT))
+    fails = [
+        faults.failing(0.0, 1000.0, status, when=incident.only(flight))
+        for status, flight in zip(OUR_FAULT, flights, strict=True)
+    ]
+    house = incident.House(scene, fails=fails)
+    answers = house.run(lambda: _all(house, [incident.about(flight) for flight in flights]))
+    most = max(_calls(house, flight) for flight in flights)
+    sees = f"the provider says that a request is wrong, and is asked the same {most} times"
+    expect("calls", most, at_most=1, unit="calls", code="hopeless-retry", sees=sees)
+    others = [a for a in answers if a.status != 502]
+    told = ", ".join(sorted({str(a.status or "nothing") for a in others}))
+    sees = f"the provider refuses what we sent it, and {len(others)} of {len(answers)} travellers get {told} instead of 502"
+    expect("wrong_endings", len(others), at_most=0, code="wrong-ending", sees=sees)
+
+
+@pytest.mark.pattern("retry")
+def test_tries_do_not_multiply(scene, incident):
+    """What goes on failing is tried 3 times, not 9."""
+    rng = scene.rng("failing")
+    (flight,) = incident.flights(rng, 1)
+    count = rng.randrange(5, 9)
+    house = incident.House(scene, fails=[faults.failing(0.0, 1000.0, 503, when=lambda call: lame(call))])
+    section = rng.choice(house.document("tariff", sections=count).pages)
+
+    def lame(call):
+        return flight in call.body.decode() or (section in call.body.decode() and b"Merge" not in call.body)
+
+    async def play():
+        await _ordinary(house, incident, rng)
+        await house.send("POST", "/documents/tariff/summary")
+        await house.send("GET", incident.about(flight))
+
+    house.run(play)
+    most = max(_calls(house, flight), _calls(house, section))
+    least = min(_calls(house, flight), _calls(house, section))
+    sees = "a call fails for a moment, and is given up at once"
+    expect("fewest_tries", least, at_least=2, unit="tries", code="not-retried", sees=sees)
+    sees = f"the provider cannot do one section, and is asked for it {most} times: layers of retries multiply"
+    expect("most_tries", most, at_most=TRIES, unit="tries", code="too-many-tries", sees=sees)
+
+
+@pytest.mark.pattern("retry")
+def test_one_call_has_one_key(scene, incident):
+    """A lost reply is not billed twice."""
+    rng = scene.rng("lost")
+    flights = incident.flights(rng, 4)
+    lost = [
+        faults.reply_lost(0.0, 1000.0, rng.choice(("reset", "hang")), when=incident.first_tries(1, flight))
+        for flight in flights[:3]
+    ]
+    house = incident.House(scene, fails=lost)
+    paths = [incident.about(flight) for flight in (*flights, flights[3])]  # the last is asked by two travellers
+    answers = house.run(lambda: _all(house, paths))
+    good = sum(a.whole for a in answers)
+    sees = f"three replies are lost on their way, and {good} of {len(paths)} travellers are answered"
+    expect("answered", good, at_least=len(paths), unit="travellers", code="not-retried", sees=sees)
+    twice = len(house.provider.invoice) - len(paths)
+    sees = f"a reply is lost, the call is made again, and {twice} of {len(paths)} answers are billed twice"
+    expect("billed_twice", twice, at_most=0, unit="answers", code="billed-twice", sees=sees)
+    keys = len(house.tries())
+    sees = f"{len(paths)} calls have {keys} keys: the provider takes the question of one traveller for that of another"
+    expect("keys", keys, at_least=len(paths), unit="keys", code="shared-key", sees=sees)
+
+
+@pytest.mark.pattern("retry")
+def test_retry_after_is_honoured(scene, incident):
+    """Who says “in 3 seconds” is not asked before."""
+    rng = scene.rng("patience")
+    windows = [(10.0, 10.0 + rng.uniform(2.2, 4.0), False), (30.0, 30.0 + rng.uniform(2.2, 4.0), True)]
+    busy = [faults.rate_limited(begin, end, as_date=as_date) for begin, end, as_date in windows]
+    house = incident.House(scene, fails=busy)
+    flights = incident.flights(rng, 6)
+
+    async def play():
+        ends = []
+        for number, (begin, _, _) in enumerate(windows):
+            await house.sim.until(begin - 6)
+            await _ordinary(house, incident, rng)
+            await house.sim.until(begin + rng.uniform(0.0, 0.5))
+            ends += await _all(house, [incident.about(flight) for flight in flights[3 * number : 3 * number + 3]])
+        return ends
+
+    answers = house.run(play)
+    early = 0.0
+    for number, flight in enumerate(flights):
+        _, end, _ = windows[number // 3]
+        arrived = [entry.arrived for entry in house.provider.log if flight in entry.prompt]
+        early = max([early, *(end - at for at in arrived[1:])])
+    sees = f"the provider says when to come again, and is asked {early:.1f} s before that"
+    expect("early", early, at_most=0.05, unit="s", code="retry-after-ignored", sees=sees)
+    good = sum(a.whole for a in answers)
+    sees = f"a wait of 2 to 4 s would have done, and {good} of {len(answers)} travellers are answered"
+    expect("answered", good, at_least=len(answers), unit="travellers", code="not-retried", sees=sees)
+
+
+@pytest.mark.pattern("retry")
+def test_retry_keeps_to_its_contract(scene, incident, probes):
+    """retry tries again, in time, and only what passes."""
+    rng = scene.rng("retry")
+    tries = rng.randrange(3, 6)
+    asked = rng.uniform(1.0, 3.0)
+    cases = {  # failures, kind, retry_after, deadline, tries, seconds each
+        "recovers": (tries - 1, "unavailable", 0.0, 100.0, tries, 0.1),
+        "gives up": (99, "unavailable", 0.0, 100.0, tries, 0.1),
+        "our fault": (1, "other", 0.0, 100.0, tries, 0.1),
+        "waits": (1, "unavailable", asked, 100.0, tries, 0.1),
+        "cannot wait": (1, "unavailable", 50.0, 20.0, tries, 0.1),
+        "too late": (0, "unavailable", 0.0, 0.0, tries, 0.1),
+    }
+    house = incident.House(scene)
+
+    async def play():
+        return {name: await house.replica.probe(probes.retried, *case) for name, case in cases.items()}
+
+    seen = house.run(play)
+    ends = {
+        "recovers": tries, "gives up": "Unavailable", "our fault": "LookupError", "waits": 2,
+        "cannot wait": "Unavailable", "too late": "DeadlineExceeded",
+    }  # fmt: skip
+    made = {"recovers": tries, "gives up": tries, "our fault": 1, "waits": 2, "cannot wait": 1, "too late": 0}
+    for name, (failures, kind, *_) in cases.items():
+        calls, end = len(seen[name]["at"]), seen[name]["end"]
+        sees = f"retry makes {calls} of {tries} tries, where {made[name]} are due ({failures} failures, {kind})"
+        expect("tries_off", abs(calls - made[name]), at_most=0, unit="tries", code="wrong-tries", sees=sees)
+        sees = f"retry ends with {end} instead of {ends[name]} after {calls} tries ({failures} failures, {kind})"
+        expect("wrong_end", int(end != ends[name]), at_most=0, code="wrong-tries", sees=sees)
+    gap = seen["waits"]["at"][1] - seen["waits"]["at"][0] - 0.1
+    sees = f"asked to wait {asked:.1f} s, retry waits {gap:.1f} s"
+    expect("gap_short", asked - gap, at_most=0.001, unit="s", code="retry-after-ignored", sees=sees)
+    late = seen["cannot wait"]["seconds"]
+    sees = f"retry waits {late:.1f} s for a try that could only come after the deadline"
+    expect("waited_in_vain", late, at_most=1.0, unit="s", code="waits-in-vain", sees=sees)
+
+
+@pytest.mark.pattern("retry")
+def test_retry_after_is_read_in_both_forms(scene, incident, probes):
+    """Retry-After is read as seconds and as a date."""
+    rng = scene.rng("header")
+    now = float(rng.randrange(1_700_000_000, 1_800_000_000))
+    ahead, past = rng.randrange(2, 5000), rng.randrange(2, 5000)
+    headers = {
+        str(ahead): ahead, "0": 0, _date(now + ahead): ahead, _date(now - past): 0, "soon": 0, "": 0, "-5": 0, None: 0,
+    }  # fmt: skip
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replica.probe(probes.retry_after, list(headers), now))
+    for (header, due), got in zip(headers.items(), seen, strict=True):
+        sees = f"“Retry-After: {header}” is read as {got:g} s instead of {due} s"
+        expect("retry_after_off", abs(got - due), at_most=0.01, unit="s", code="wrong-retry-after", sees=sees)
+
+
+@pytest.mark.pattern("exponential-backoff")
+def test_delay_keeps_to_its_contract(scene, incident, probes):
+    """delay doubles, is capped, and is spread out."""
+    rng = scene.rng("delay")
+    base, cap, draws = rng.uniform(0.1, 0.5), rng.uniform(4.0, 8.0), 300
+    attempts = [1, 2, 3, 4, 30, 1000]
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replica.probe(probes.delays, attempts, draws, base, cap, rng.randrange(10**6)))
+    for attempt, waits in zip(attempts, seen["seen"], strict=True):
+        longest = min(cap, base * 2 ** (attempt - 1)) if attempt < 100 else cap
+        over = max(waits) / longest
+        sees = f"after try {attempt}, delay waits {max(waits):.2f} s, where {longest:.2f} s is the most"
+        expect("over_the_longest", over, at_most=1.0001, code="too-long-a-wait", sees=sees)
+        sees = f"after try {attempt}, delay waits {max(waits):.2f} s at most, where it may be up to {longest:.2f} s"
+        expect("reach", over, at_least=0.9, code="too-short-a-wait", sees=sees)
+        spread = (max(waits) - min(waits)) / longest
+        sees = f"after try {attempt}, all wait from {min(waits):.2f} to {max(waits):.2f} s: they come again together"
+        expect("spread", spread, at_least=0.35, code="no-jitter", sees=sees)
+        low = sum(wait < min(waits) + (max(waits) - min(waits)) / 2 for wait in waits) / draws
+        sees = f"after try {attempt}, {100 * low:.0f} % of the waits are in the lower half: they are not spread evenly"
+        expect("evenness", abs(low - 0.5), at_most=0.2, code="no-jitter", sees=sees)
+    again = abs(seen["again"] - seen["seen"][0][0])
+    sees = "delay does not draw from the generator that it is given"
+    expect("not_from_rng", again, at_most=1e-9, unit="s", code="foreign-chance", sees=sees)
+
+
+@pytest.mark.pattern("exponential-backoff")
+def test_a_herd_does_not_come_back_together(scene, incident):
+    """Who failed together does not return together."""
+    rng = scene.rng("herd")
+    herd = incident.flights(rng, 90)
+    fails = [faults.failing(0.0, 1000.0, 503, when=incident.first_tries(1, "on flight SK"))]
+    house = incident.House(scene, fails=fails, median=0.1)
+
+    async def play():
+        await _ordinary(house, incident, rng, rate=40.0)
+        await _all(house, [incident.about(flight) for flight in herd])
+
+    house.run(play)
+    again = []
+    for flight in herd:
+        again += [entry.arrived for entry in house.provider.log if flight in entry.prompt][1:2]
+    sees = f"{len(herd)} calls fail in one moment, and {len(again)} of them are tried again"
+    expect("tried_again", len(again), at_least=len(herd), unit="calls", code="not-retried", sees=sees)
+    peak = max(sum(begin <= at < begin + BUCKET for at in again) for begin in again)
+    sees = f"{len(herd)} calls fail in one moment, and {peak} of them come again within {1000 * BUCKET:.0f} ms"
+    expect("herd", peak, at_most=41, unit="calls", code="herd", sees=sees)
+
+
+@pytest.mark.pattern("circuit-breaker")
+def test_breaker_opens_when_enough_has_failed(scene, incident, probes):
+    """The breaker opens on a share of enough calls."""
+    rng = scene.rng("opens")
+    minimum, failures = rng.randrange(6, 12), rng.choice((0.5, 0.6))
+    window, cooldown = rng.uniform(8.0, 15.0), rng.uniform(3.0, 6.0)
+    settings = {"failures": failures, "minimum": minimum, "window": window, "cooldown": cooldown}
+    well = rng.randrange(20, 30)
+    few = math.ceil(failures * well / (1 - failures)) - 2  # two too few to open it
+    cases = {
+        "one of one": [["call", 1, "unavailable", 0.01], ["call", 1, "ok", 0.01]],
+        "one too few": [["call", minimum - 1, "unavailable", 0.01], ["call", 1, "ok", 0.01]],
+        "enough": [["call", minimum, "unavailable", 0.01], ["call", 5, "ok", 0.01]],
+        "a smaller share": [
+            ["call", well, "ok", 0.01], ["call", few, "unavailable", 0.01], ["call", 1, "ok", 0.01],
+        ],
+        "a large enough share": [
+            ["call", well, "ok", 0.01], ["call", few + 5, "unavailable", 0.01], ["call", 5, "ok", 0.01],
+        ],
+        "long ago": [
+            ["call", minimum - 1, "unavailable", 0.01], ["sleep", window + 1.0], ["call", 1, "unavailable", 0.01],
+            ["call", 1, "ok", 0.01],
+        ],
+    }  # fmt: skip
+    closed = {"one of one", "one too few", "a smaller share", "long ago"}
+    seen = _play(incident.House(scene), probes, settings, cases)
+    for name, tallies in seen.items():
+        last = tallies[-1]
+        if name in closed:
+            calls = last["made"] + last["refused"]
+            sees = f"{_told(name, minimum, failures)}, and the breaker refuses {last['refused']} of {calls} calls"
+            expect("refused", last["refused"], at_most=0, unit="calls", code="opens-too-early", sees=sees)
+        else:
+            sees = f"{_told(name, minimum, failures)}, and the breaker still lets {last['made']} calls through"
+            expect("let_through", last["made"], at_most=0, unit="calls", code="does-not-open", sees=sees)
+
+
+@pytest.mark.pattern("circuit-breaker")
+def test_breaker_lets_one_look_first(scene, incident, probes):
+    """Half-open, 50 callers make one probe."""
+    rng = scene.rng("half-open")
+    minimum, probing = rng.randrange(5, 10), rng.randrange(1, 4)
+    cooldown = rng.uniform(3.0, 6.0)
+    settings = {"minimum": minimum, "cooldown": cooldown, "probes": probing}
+    opened = [["call", minimum, "unavailable", 0.01], ["sleep", cooldown + 0.1]]
+    cases = {
+        "ends well": [*opened, ["call", 50, "ok", 0.5], ["call", 50, "ok", 0.5]],
+        "ends badly": [
+            *opened, ["call", 50, "unavailable", 0.5], ["sleep", cooldown - 0.7], ["call", 50, "ok", 0.5],
+            ["sleep", 0.8], ["call", 50, "ok", 0.5],
+        ],
+        "is cancelled": [*opened, ["call", probing, "cancel", 1.0], ["call", 50, "ok", 0.5]],
+        "old news": [["begin", 3, "ok", 1.0], *opened[:1], ["sleep", 1.5], ["call", 50, "ok", 0.5]],
+    }  # fmt: skip
+    seen = _play(incident.House(scene), probes, settings, cases)
+    for name in ("ends well", "ends badly"):
+        made = seen[name][1]["made"]
+        sees = f"the cool-down is over, 50 callers are waiting, and {made} calls go to whoever is just getting up"
+        expect("probes", made, at_most=probing, unit="calls", code="probes-in-a-herd", sees=sees)
+        expect(
+            "no_probe",
+            made,
+            at_least=1,
+            unit="calls",
+            code="stays-open",
+            sees="the cool-down is over, and no call passes",
+        )
+    made = seen["ends badly"][2]["made"]
+    sees = f"the probe has failed, and {made} calls pass before another cool-down is over"
+    expect("after_a_bad_probe", made, at_most=0, unit="calls", code="no-second-cool-down", sees=sees)
+    for name, tally in (
+        ("well", seen["ends well"][2]), ("badly, and the next one well", seen["ends badly"][3]),
+    ):  # fmt: skip
+        made = tally["made"]
+        sees = f"the first probe has ended {name}, and still only {made} of 50 calls pass"
+        due = 50 if name == "well" else 1
+        expect("after_a_good_probe", made, at_least=due, unit="calls", code="stays-open", sees=sees)
+    made = seen["is cancelled"][2]["made"]
+    sees = "a probe was cancelled before it ended, and from then on no call passes at all"
+    expect("after_a_cancelled_probe", made, at_least=1, unit="calls", code="stays-open", sees=sees)
+    made = seen["old news"][2]["made"]
+    sees = f"a call from before ends well while the breaker is open, and {made} calls pass"
+    expect("closed_by_an_old_call", made, at_most=0, unit="calls", code="old-news", sees=sees)
+
+
+@pytest.mark.pattern("circuit-breaker")
+def test_breaker_counts_no_refusals(scene, incident, probes):
+    """A 400 is an answer: it does not open the breaker."""
+    rng = scene.rng("refusals")
+    wrong, right = (incident.flights(rng, 60)[:45], incident.flights(rng, 15))
+    house = incident.House(scene, fails=[faults.failing(0.0, 1000.0, 400, when=incident.only("children"))])
+
+    async def play():
+        minimum = rng.randrange(5, 10)
+        steps = [["call", 5 * minimum, "refused", 0.01], ["call", 10, "ok", 0.01]]
+        seen = await house.replica.probe(probes.breaker, {"minimum": minimum}, steps)
+        for at in range(15):
+            await _all(house, [incident.about(flight, "children") for flight in wrong[3 * at : 3 * at + 3]])
+            await _all(house, [incident.about(right[at])])
+        return seen
+
+    seen = house.run(play)
+    refused = seen[1]["refused"]
+    sees = f"callers made mistakes of their own, and the breaker refuses {refused} of 10 calls to a healthy provider"
+    expect("refused", refused, at_most=0, unit="calls", code="counts-refusals", sees=sees)
+    answers = [a for a in house.answers if "children" not in a.path]
+    lost = sum(not a.whole for a in answers)
+    sees = f"some requests are wrong, and {lost} of {len(answers)} travellers who asked rightly get no answer"
+    expect("lost", lost, at_most=0, unit="travellers", code="counts-refusals", sees=sees)
+    told = [a for a in house.answers if "children" in a.path and a.status != 502]
+    sees = f"the provider refuses what we sent, and {len(told)} travellers are told something else than 502"
+    expect("wrong_endings", len(told), at_most=0, code="wrong-ending", sees=sees)
+
+
+@pytest.mark.pattern("circuit-breaker")
+def test_who_is_down_is_left_in_peace(scene, incident):
+    """While the provider is down, it is hardly called."""
+    seconds = scene.rng("down").uniform(20.0, 25.0)
+    house = incident.House(scene, fails=[faults.failing(3.0, 3.0 + seconds, 503)])
+    asks = Stream(name="ask", path=incident.question, rate=10.0, end=3.0 + seconds, arrivals="constant")
+    house.visits(asks, horizon=80.0)
+    calls = sum(entry.arrived >= 3.0 for entry in house.provider.log)
+    asked = sum(a.asked >= 3.0 for a in house.answers)
+    sees = f"the provider is down, and the assistant calls it {calls} times for {asked} questions"
+    expect("calls_while_down", calls, at_most=0.3 * asked, unit="calls", code="no-breaker", sees=sees)
+
+
+@pytest.mark.pattern("circuit-breaker")
+def test_each_dependency_has_its_own_breaker(scene, incident):
+    """The library is down, and questions go on."""
+    seconds = scene.rng("down").uniform(15.0, 20.0)
+    house = incident.House(scene, library_fails=[faults.failing(0.0, seconds, 503)])
+    house.document("tariff", sections=4)
+    asks = Stream(name="ask", path=incident.question, rate=2.0, end=seconds, arrivals="constant")
+    summaries = Stream(
+        name="summary", method="POST", path="/documents/tariff/summary", rate=5.0, end=seconds, arrivals="constant"
+    )
+    visits = house.visits(asks, summaries, horizon=80.0)
+    calls, wanted = len(house.library_calls), len(visits.of("summary"))
+    sees = f"the library is down, and is called {calls} times for {wanted} summaries"
+    expect("calls_while_down", calls, at_most=0.6 * wanted, unit="calls", code="no-breaker", sees=sees)
+    answers = [a for a in house.answers if a.path.startswith("/ask")]
+    lost = sum(not a.whole for a in answers)
+    sees = f"the library is down, and {lost} of {len(answers)} questions, which do not need it, get no answer"
+    expect("lost", lost, at_most=0, unit="questions", code="one-breaker-for-all", sees=sees)
+
+
+@pytest.mark.pattern("retry", "exponential-backoff", "circuit-breaker")
+def test_the_storm_ends(scene, incident):
+    """After a brown-out, the storm ends by itself."""
+    storm = incident.STORM
+    house = incident.in_the_storm(scene, storm)
+    house.visits(incident.travellers(storm), horizon=storm.horizon)
+    asked = [a for a in house.answers if storm.begin <= a.asked < storm.end + 10]
+    calls = sum(storm.begin <= entry.arrived < storm.end + 10 for entry in house.provider.log)
+    ratio = calls / len(asked)
+    sees = f"the provider has its worst minute, and gets {ratio:.1f} calls for each question"
+    expect("amplification", ratio, at_most=1.1, unit="calls", code="retry-storm", sees=sees)
+    share = 100 * house.share(begin=storm.end + incident.CALM)
+    sees = f"{incident.CALM:.0f} s after the provider is well again, {share:.0f} % of the questions are answered"
+    expect("answered_after", share, at_least=95.0, unit="%", code="metastable", sees=sees)
+
+
+async def _ordinary(house, incident, rng, *, rate=4.0, seconds=4.0):
+    """A quiet time in which all goes well, so that a few failures are no outage."""
+    for _ in range(int(rate * seconds)):
+        asyncio.get_running_loop().create_task(house.send("GET", incident.about("today", rng.choice(incident.TOPICS))))
+        await asyncio.sleep(1 / rate)
+    await asyncio.sleep(1.0)
+
+
+async def _all(house, paths):
+    """All at once, and what they came to."""
+    return await asyncio.gather(*(house.send("GET", path) for path in paths))
+
+
+def _calls(house, text):
+    """Calls to the provider whose prompt contains `text`, merges apart."""
+    return sum(text in entry.prompt and not entry.prompt.startswith("Merge") for entry in house.provider.log)
+
+
+def _date(seconds):
+    return email.utils.formatdate(seconds, usegmt=True)
+
+
+def _play(house, probes, settings, cases):
+    async def play():
+        return {name: await house.replica.probe(probes.breaker, settings, steps) for name, steps in cases.items()}
+
+    return house.run(play)
+
+
+def _told(name, minimum, failures):
+    return {
+        "one of one": "a single call fails",
+        "one too few": f"{minimum - 1} calls fail, where it takes {minimum}",
+        "enough": f"{minimum} calls fail, where {minimum} are enough",
+        "a smaller share": f"fewer than {100 * failures:.0f} % of the calls fail",
+        "a large enough share": f"more than {100 * failures:.0f} % of the calls fail",
+        "long ago": "the failures were longer ago than the window",
+    }[name]

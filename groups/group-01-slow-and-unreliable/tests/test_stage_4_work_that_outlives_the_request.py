@@ -1,0 +1,399 @@
+"""Stage 4, work that outlives the request: the long-running task, the workflow, and the state of a job.
+
+In the order in which they are best solved. What they demand is in the briefing and in the stubs.
+"""
+
+import asyncio
+import json
+
+import pytest
+from grader.plugin import expect
+from grader.world import faults
+
+pytestmark = pytest.mark.stage(4)
+
+AT_ONCE = 0.1  # seconds
+WORKERS = 2
+ENDS = ("done", "failed", "cancelled")
+
+EVENTS = ("start", "cancel", "complete", "fail", "retry")
+NEXT = {
+    ("queued", "start"): "running", ("queued", "cancel"): "cancelled", ("running", "cancel"): "cancelled",
+    ("running", "complete"): "done", ("running", "fail"): "failed", ("failed", "retry"): "queued",
+}  # fmt: skip
+
+
+@pytest.mark.pattern("state")
+def test_a_job_goes_only_where_it_may(scene, incident, probes):
+    """300 histories of a job: none is impossible."""
+    rng = scene.rng("histories")
+    sequences = [rng.choices(EVENTS, (5, 2, 3, 3, 3), k=rng.randrange(3, 15)) for _ in range(300)]
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replica.probe(probes.histories, sequences))
+    wrong = {"impossible": [], "wrongly_taken": [], "wrong_fields": []}
+    for events, history in zip(sequences, seen, strict=True):
+        status, result, reason = "queued", None, None
+        for at, (event, step) in enumerate(zip(events, history["steps"], strict=True)):
+            past = " → ".join(events[: at + 1])
+            got, got_result, got_reason, refused = step
+            was, illegal = status, False
+            if (status, event) in NEXT:
+                status = NEXT[status, event]
+                result = {"at": at} if event == "complete" else result
+                reason = f"at {at}" if event == "fail" else None if event == "retry" else reason
+            else:
+                illegal = not (status in ENDS and event in ("complete", "fail"))
+            if got != status:
+                wrong["impossible"].append(f"after {past}, a job is {got}, where it should be {status}")
+            if refused != illegal:
+                said = "is refused" if refused else "is let pass"
+                wrong["wrongly_taken"].append(f"{past}: the last event comes to a job that is {was}, and {said}")
+            if (got_result, got_reason) != (result, reason):
+                said = f"has the result {got_result} and the reason {got_reason!r}"
+                wrong["wrong_fields"].append(f"after {past}, a job that is {got} {said}")
+    codes = {"impossible": "impossible-state", "wrongly_taken": "wrong-transition", "wrong_fields": "late-result"}
+    for metric, cases in wrong.items():
+        sees = min(cases, key=len, default="")
+        expect(metric, len(cases), at_most=0, unit="times", code=codes[metric], sees=sees)
+    changed = sum(history["changed"] for history in seen)
+    sees = f"an event changes the job that it is applied to, and does not make a new one: {changed} times"
+    expect("changed", changed, at_most=0, unit="jobs", code="mutable-state", sees=sees)
+
+
+@pytest.mark.pattern("job-workflow")
+def test_a_workflow_makes_only_what_is_missing(scene, incident, probes):
+    """A workflow taken up again makes what is missing."""
+    rng = scene.rng("workflow")
+    limit = rng.randrange(3, 6)
+    names = [f"step {number}" for number in rng.sample(range(100), 3 * limit + 2)]
+    stages = [[names[0]], names[1:-1], [names[-1]]]
+    failing = rng.choice(names[limit + 2 : -1])
+    seconds = {name: rng.uniform(0.5, 1.5) for name in names}
+    house = incident.House(scene)
+    first, second = house.run(lambda: house.replica.probe(probes.workflow, stages, limit, failing, seconds))
+    sees = (
+        f"“{failing}” raises LookupError, and the workflow {'raises ' + first['raised'] if first['raised'] else 'ends'}"
+    )
+    expect("error_lost", int(first["raised"] != "LookupError"), at_most=0, code="lost-result", sees=sees)
+    left = first["left"]
+    expect(
+        "left_running",
+        left,
+        at_most=0,
+        unit="steps",
+        code="orphans",
+        sees=f"the workflow has failed, and {left} steps run on",
+    )
+    done = {name for name, _, _, is_done, _ in first["log"] if is_done}
+    again = [name for name, *_ in second["log"] if name in done]
+    sees = f"{len(done)} of {len(names)} steps were done, and {len(again)} of them are made again"
+    expect("made_again", len(again), at_most=0, unit="steps", code="made-again", sees=sees)
+    due = [[name, f"result of {name}"] for name in names]
+    sees = f"{len(names)} steps are done, and the workflow returns {[name for name, _ in second['end']]}"
+    expect("results_off", int(second["end"] != due), at_most=0, code="disorder", sees=sees)
+    for run in (first, second):
+        entries = run["log"]
+        most = max((_under_way(entries, began) for _, began, *_ in entries), default=0)
+        sees = f"{most} steps run at once, with a limit of {limit}"
+        expect("at_once", most, at_most=limit, unit="steps", code="unbounded", sees=sees)
+    early = sum(not set(names[:1]) <= set(known) for name, *_, known in first["log"] if name in names[1:-1])
+    early += sum(not set(names[:-1]) <= set(known) for name, *_, known in second["log"] if name == names[-1])
+    sees = f"{early} steps begin before the stage in front of theirs is done"
+    expect("early", early, at_most=0, unit="steps", code="disorder", sees=sees)
+    most = max((_under_way(first["log"], began) for _, began, *_ in first["log"]), default=0)
+    sees = f"steps of one stage do not run together: {most} at once at most"
+    expect("together", most, at_least=min(2, limit), unit="steps", code="one-by-one", sees=sees)
+
+
+@pytest.mark.pattern("long-running-task")
+def test_a_job_outlives_its_request(scene, incident):
+    """A job is accepted at once, and done in its own time."""
+    rng = scene.rng("jobs")
+    house = incident.House(scene, median=rng.uniform(60.0, 110.0), horizon=2400.0)
+    pages = house.document("tariff", sections=rng.randrange(12, 20)).pages
+
+    async def play():
+        body = json.dumps({"document": "tariff"}).encode()
+        headers = {"content-type": "application/json", "content-length": str(len(body))}
+        stream = house.replica.open("POST", "/jobs", body=body, headers=headers)
+        begun = house.sim.now
+        await stream.head()
+        seconds = house.sim.now - begun
+        answer = incident.Answer(begun, house.sim.now, "POST", "/jobs", stream.status, stream.headers, {})
+        answer.body.update(json.loads(await stream.body()) if stream.status == 202 else {})
+        stream.disconnect()  # the client is content, and goes
+        _is_accepted(answer)
+        sees = f"a job is accepted, and its client waits for {seconds:.1f} s"
+        expect("accepted_after", seconds, at_most=AT_ONCE, unit="s", code="waits-for-the-work", sees=sees)
+        path = _path(answer)
+        early = await house.send("GET", path)
+        unknown = await house.send("GET", f"/jobs/{rng.getrandbits(64)}")
+        return answer, early, unknown, await _end_of(house, path, every=10.0)
+
+    answer, early, unknown, end = house.run(play)
+    sees = f"GET {_path(answer)} is answered {early.status}, {early.body.get('status')!r}, right after the job was accepted"
+    wrong = early.status != 200 or early.body.get("id") != answer.body["id"] or early.body.get("status") in ENDS
+    expect("not_found", int(wrong), at_most=0, code="no-status", sees=sees)
+    sees = f"nobody knows that job, and it is answered {unknown.status}"
+    expect("made_up", int(unknown.status != 404), at_most=0, code="no-status", sees=sees)
+    minutes = (end.asked - answer.asked) / 60
+    sees = f"after {minutes:.0f} minutes, the job is {end.body.get('status')!r}, {end.body.get('reason')!r}"
+    expect("not_done", int(end.body.get("status") != "done"), at_most=0, unit="jobs", code="job-lost", sees=sees)
+    result = end.body.get("result") or {}
+    expect("no_result", int(not result), at_most=0, code="job-lost", sees="the job is done, and has no result")
+    places = [result.get("summary", "").find(page.rstrip(".")) for page in pages]
+    sees = f"the job is done, and its summary lacks {places.count(-1)} sections; it says {result.get('status')!r}"
+    wrong = -1 in places or result.get("status") != "complete" or result.get("missing") != []
+    expect("gaps", int(wrong), at_most=0, code="silent-gap", sees=sees)
+    expect("disorder", int(places != sorted(places)), at_most=0, code="disorder", sees="the sections are out of order")
+
+
+@pytest.mark.pattern("long-running-task")
+def test_two_jobs_at_a_time(scene, incident):
+    """Of many jobs, two run at a time."""
+    rng = scene.rng("jobs")
+    house = incident.House(scene, median=rng.uniform(2.0, 4.0), horizon=600.0)
+    names = [f"tariff-{number}" for number in range(rng.randrange(5, 8))]
+    for name in names:
+        house.document(name, sections=rng.randrange(8, 14))
+
+    async def play():
+        accepted = [await _submit(house, name) for name in names]
+        slowest = max(answer.ended - answer.asked for answer in accepted)
+        sees = f"a job is accepted, and its client waits for {slowest:.1f} s"
+        expect("accepted_after", slowest, at_most=AT_ONCE, unit="s", code="waits-for-the-work", sees=sees)
+        paths, looks = [_path(answer) for answer in accepted], []
+        for _ in range(200):
+            looks.append([(await house.send("GET", path)).body.get("status") for path in paths])
+            if all(status in ENDS for status in looks[-1]):
+                break
+            await asyncio.sleep(1.0)
+        return looks
+
+    looks = house.run(play)
+    most = max(look.count("running") for look in looks)
+    sees = f"{len(names)} jobs are accepted, and {most} run at once"
+    expect("running", most, at_most=WORKERS, unit="jobs", code="too-many-jobs", sees=sees)
+    calls = house.provider.high_water
+    sees = f"{len(names)} jobs have {calls} calls open at once, where {WORKERS} times {incident.FAN_OUT} are agreed"
+    expect("open_calls", calls, at_most=WORKERS * incident.FAN_OUT, unit="calls", code="too-many-jobs", sees=sees)
+    queued = looks[0].count("queued")
+    sees = f"{len(names)} jobs are accepted, two may run, and {queued} say that they are queued"
+    expect("queued", queued, at_least=len(names) - WORKERS, unit="jobs", code="no-status", sees=sees)
+    done = looks[-1].count("done")
+    sees = (
+        f"minutes later, {done} of {len(names)} jobs are done, the others {sorted(set(map(str, looks[-1])) - {'done'})}"
+    )
+    expect("done", done, at_least=len(names), unit="jobs", code="job-lost", sees=sees)
+
+
+@pytest.mark.pattern("long-running-task")
+def test_a_job_that_fails_says_so(scene, incident):
+    """A job that raises ends as failed, with a reason."""
+    rng = scene.rng("jobs")
+    house = incident.House(
+        scene, fails=[faults.failing(0.0, 1000.0, 400, when=lambda call: lame in call.body.decode())]
+    )
+    lame = rng.choice(house.document("refused", sections=4).pages)
+    for name in ("damaged", "damaged too", "well"):
+        house.document(name, sections=4)
+    house.damaged.update(("damaged", "damaged too"))
+    names = rng.sample(("refused", "damaged", "damaged too"), 3)
+
+    async def play():
+        paths = {name: _path(await _submit(house, name)) for name in (*names, "well")}
+        unknown = await house.send("POST", "/jobs", json={"document": "nothing"})  # known now, or found out later
+        if unknown.status != 404:
+            _is_accepted(unknown)
+            paths["unknown"] = _path(unknown)
+        return {name: await _end_of(house, path, patience=60.0) for name, path in paths.items()}
+
+    ends = house.run(play)
+    well = ends.pop("well")
+    for name, end in ends.items():
+        what = {"refused": "the provider refuses a section", "unknown": "there is no such document"}
+        said = f"{what.get(name, 'the library sends half a document')}, and after a minute the job is {end.body.get('status')!r}"
+        expect(
+            "not_failed",
+            int(end.body.get("status") != "failed"),
+            at_most=0,
+            unit="jobs",
+            code="running-for-ever",
+            sees=said,
+        )
+        sees = "the job has failed, and does not say why"
+        expect("no_reason", int(not end.body.get("reason")), at_most=0, unit="jobs", code="no-reason", sees=sees)
+    sees = (
+        f"three jobs have failed, and the next one is {well.body.get('status')!r} for ever: a place was not given back"
+    )
+    expect(
+        "place_kept", int(well.body.get("status") != "done"), at_most=0, unit="jobs", code="running-for-ever", sees=sees
+    )
+
+
+@pytest.mark.pattern("state", "long-running-task")
+def test_a_cancelled_job_stays_cancelled(scene, incident):
+    """A cancelled job makes no more calls, and stays so."""
+    rng = scene.rng("jobs")
+    house = incident.House(scene, median=rng.uniform(2.0, 4.0))
+    house.document("short", sections=3)
+    pages = {name: house.document(name, sections=20).pages for name in ("one", "two", "three", "four")}
+
+    async def play():
+        short = _path(await _submit(house, "short"))
+        await _end_of(house, short)
+        paths = {name: _path(await _submit(house, name)) for name in pages}
+        await asyncio.sleep(rng.uniform(2.5, 4.5))
+        gone = {name: await house.send("DELETE", paths[name]) for name in ("one", "four")}
+        asked = {name: (await house.send("GET", paths[name])).body.get("status") for name in gone}
+        ends = {name: (await _end_of(house, path)).body.get("status") for name, path in paths.items()}
+        refused = {
+            "DELETE": await house.send("DELETE", short), "retry": await house.send("POST", f"{short}/retry"),
+            "nobody's": await house.send("DELETE", f"/jobs/{rng.getrandbits(64)}"),
+        }  # fmt: skip
+        await asyncio.sleep(30.0)
+        late = {name: (await house.send("GET", paths[name])).body.get("status") for name in gone}
+        return gone, asked, ends, late, refused
+
+    gone, asked, ends, late, refused = house.run(play)
+    for name, answer in gone.items():
+        what = {"one": "running", "four": "queued"}[name]
+        sees = f"a job that is {what} is cancelled, and that is answered {answer.status or 'with nothing'}"
+        expect("not_cancelled", int(not 200 <= answer.status < 300), at_most=0, code="not-cancelled", sees=sees)
+        after = [
+            e for e in house.provider.log if e.arrived > answer.ended + 0.2 and any(p in e.prompt for p in pages[name])
+        ]
+        sees = f"a job that was {what} is cancelled, and {len(after)} more calls are made for it, and billed"
+        expect("calls_after", len(after), at_most=0, unit="calls", code="works-on", sees=sees)
+        for status in (asked[name], ends[name], late[name]):
+            sees = f"a job that was {what} is cancelled, and later it is {status!r}"
+            expect("resurrected", int(status != "cancelled"), at_most=0, unit="jobs", code="resurrected", sees=sees)
+    calls = sum(any(p in e.prompt for p in pages["four"]) for e in house.provider.log)
+    sees = f"a queued job is cancelled, and {calls} calls are made for it"
+    expect("calls_for_nothing", calls, at_most=0, unit="calls", code="works-on", sees=sees)
+    others = [ends["two"], ends["three"]]
+    sees = f"two jobs are cancelled, and the two others are {others}"
+    expect(
+        "others_lost", sum(status != "done" for status in others), at_most=0, unit="jobs", code="job-lost", sees=sees
+    )
+    for what, answer in refused.items():
+        due = 404 if what == "nobody's" else 409
+        sees = f"{what} on a job that is done" if due == 409 else "DELETE on a job that nobody knows"
+        sees += f" is answered {answer.status} instead of {due}"
+        expect("wrong_status", int(answer.status != due), at_most=0, code="wrong-status", sees=sees)
+
+
+@pytest.mark.pattern("job-workflow")
+def test_a_failed_job_is_taken_up_again(scene, incident):
+    """A retried job makes only the calls that are missing."""
+    rng = scene.rng("jobs")
+    count = rng.randrange(12, 18)
+    heals = 60.0
+    lame = []
+
+    def when(call):
+        """The first section that is asked for when six are there cannot be had."""
+        if not lame and len(house.provider.invoice) >= 6 and b"Merge" not in call.body:
+            lame.append(call.body)
+        return call.body in lame
+
+    house = incident.House(scene, fails=[faults.failing(0.0, heals, rng.choice((400, 503)), when=when)])
+    pages = house.document("tariff", sections=count).pages
+
+    async def play():
+        path = _path(await _submit(house, "tariff"))
+        failed = await _end_of(house, path, patience=50.0)
+        await house.sim.until(heals + 1.0)
+        again = await house.send("POST", f"{path}/retry")
+        return failed, again, await _end_of(house, path)
+
+    failed, again, end = house.run(play)
+    sees = f"a section cannot be summarised, and after 50 s the job is {failed.body.get('status')!r}"
+    expect(
+        "not_failed",
+        int(failed.body.get("status") != "failed"),
+        at_most=0,
+        unit="jobs",
+        code="running-for-ever",
+        sees=sees,
+    )
+    sees = f"a failed job is to be taken up again, and that is answered {again.status or 'with nothing'}"
+    expect("not_retried", int(again.status != 202), at_most=0, unit="jobs", code="no-second-try", sees=sees)
+    sees = f"a failed job was taken up again, and is {end.body.get('status')!r}, {end.body.get('reason')!r}"
+    expect("not_done", int(end.body.get("status") != "done"), at_most=0, unit="jobs", code="job-lost", sees=sees)
+    got = {e.prompt for e in house.provider.log if e.arrived < heals and e.status == 200 and not e.client_gone}
+    twice = sum(e.arrived >= heals and e.prompt in got for e in house.provider.log)
+    sees = f"{len(got)} of {count} sections were there and billed, and {twice} of them are made and billed again"
+    expect("made_again", twice, at_most=0, unit="calls", code="made-again", sees=sees)
+    text = (end.body.get("result") or {}).get("summary", "")
+    places = [text.find(page.rstrip(".")) for page in pages]
+    wrong = int(-1 in places or places != sorted(places))
+    sees = f"the job was taken up again, and its summary lacks {places.count(-1)} sections, or has them out of order"
+    expect("gaps", wrong, at_most=0, code="silent-gap", sees=sees)
+
+
+@pytest.mark.pattern("long-running-task")
+def test_a_deploy_loses_no_job(scene, incident):
+    """What was accepted survives an orderly restart."""
+    rng = scene.rng("jobs")
+    house = incident.House(scene, median=rng.uniform(2.0, 4.0), horizon=900.0)
+    names = [f"tariff-{number}" for number in range(rng.randrange(3, 6))]
+    pages = {name: house.document(name, sections=rng.randrange(6, 12)).pages for name in names}
+
+    async def play():
+        for name in names:
+            await _submit(house, name)
+        await asyncio.sleep(rng.uniform(1.0, 8.0))
+        await house.replica.stop()
+        await house.replica.start()
+        await asyncio.sleep(200.0)
+
+    house.run(play)
+    merged = [
+        e.prompt for e in house.provider.log if e.prompt.startswith("Merge") and e.status == 200 and not e.client_gone
+    ]
+    lost = [
+        name for name in names if not any(all(page.rstrip(".") in prompt for page in pages[name]) for prompt in merged)
+    ]
+    sees = f"{len(names)} jobs were accepted, a new version was deployed, and {len(lost)} of them are never finished"
+    expect("lost_jobs", len(lost), at_most=0, unit="jobs", code="job-lost", sees=sees)
+
+
+async def _submit(house, document):
+    answer = await house.send("POST", "/jobs", json={"document": document})
+    _is_accepted(answer)
+    return answer
+
+
+def _is_accepted(answer):
+    said = answer.body
+    sees = f"a document is to be summarised as a job, and POST /jobs is answered {answer.status or 'with nothing'}"
+    expect("not_accepted", int(answer.status != 202), at_most=0, unit="jobs", code="not-accepted", sees=sees)
+    receipt = f"Location {answer.headers.get('location')!r}, id {said.get('id')!r}, status {said.get('status')!r}"
+    sees = f"a job is accepted, with {receipt}"
+    wrong = not answer.headers.get("location") or not said.get("id") or said.get("status") not in ("queued", "running")
+    expect("no_receipt", int(wrong), at_most=0, unit="jobs", code="no-status", sees=sees)
+
+
+def _path(answer):
+    """Where a job can be asked after: its Location, without a host."""
+    return (
+        "/" + answer.headers["location"].partition("://")[2].partition("/")[2]
+        if "://" in answer.headers["location"]
+        else answer.headers["location"]
+    )
+
+
+async def _end_of(house, path, *, every=1.0, patience=1900.0):
+    """Ask after a job until it has ended, or patience has."""
+    until = house.sim.now + patience
+    while True:
+        answer = await house.send("GET", path)
+        if answer.body.get("status") in ENDS or house.sim.now > until:
+            return answer
+        await asyncio.sleep(every)
+
+
+def _under_way(entries, moment):
+    """Steps under way at a moment."""
+    return sum(began <= moment < ended for _, began, ended, *_ in entries)

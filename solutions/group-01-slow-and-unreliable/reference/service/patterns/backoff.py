@@ -1,0 +1,13 @@
+"""Exponential back-off: how long to wait before the next try, so that those who failed together do not return together."""
+
+import random
+
+
+def delay(attempt: int, rng: random.Random, base: float = 0.2, cap: float = 5.0) -> float:
+    """Seconds to wait after the try number `attempt` (1, 2, …) has failed.
+
+    It grows with the attempt: the longest wait is base * 2 ** (attempt - 1), and never more than `cap`, not even for
+    attempt 1000. It is drawn from `rng`, anew each time, and evenly over at least the upper half of 0 to the longest wait.
+    """
+    longest = min(cap, base * 2.0 ** min(attempt - 1, 60))  # 2.0 ** 1024 is an OverflowError
+    return rng.uniform(0, longest)
