@@ -123,10 +123,12 @@ class TriggerOutcome:
     """An incident, replayed on the service as it ships (`broken`) and on the learner's (`yours`).
 
     `marks` are the moments that the pictures show: virtual seconds and a label. `settings` are all that can be set.
+    `incidents` are the titles of all that the group has, by stage.
     """
 
     group: str
     seed: int
+    stage: int  # whose incident it is
     title: str
     text: str
     settings: dict[str, float]
@@ -134,4 +136,5 @@ class TriggerOutcome:
     broken: Act
     yours: Act
     changed: bool  # the learner's files differ from the shipped ones
+    incidents: dict[int, str]
     seconds: float  # real

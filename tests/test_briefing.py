@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.report.briefing import render
+from grader.report.briefing import of_stage, render
 from grader.report.ink import Ink
 
 PLAIN = Ink(coloured=False, unicode=True, width=80)
@@ -63,3 +63,9 @@ def test_no_text_at_all_is_too_much(markdown: str) -> None:
 @given(st.lists(st.sampled_from(["tea", "pot", "lid"]), min_size=1, max_size=60))
 def test_no_word_is_lost(words: list[str]) -> None:
     assert render(" ".join(words), PLAIN).split() == words
+
+
+def test_only_the_stage_to_work_on_is_shown() -> None:
+    pot, cup = "## Stage 1 — The pot\n\nHeat it.\n\n", "## Stage 2 — The cup\n\nWash it.\n\n"
+    assert of_stage(f"# Tea\n\n{pot}{cup}## What it costs\n", 2) == f"# Tea\n\n{cup}## What it costs\n"
+    assert of_stage("# Tea\n", 3) == "# Tea\n"

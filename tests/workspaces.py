@@ -149,13 +149,26 @@ def failure(index: int, verdict: Verdict) -> Failure:
     )
 
 
-def incident(group: str, seed: int, settings: dict[str, float]) -> TriggerOutcome:
+def incident(group: str, seed: int, settings: dict[str, float], stage: int = 1) -> TriggerOutcome:
     """An incident that is over on the learner's service."""
     hot, cold = (
         Act((Series("steam", "litres", (0.0, value)),), (Figure("tea, p99", value, "s", 0.05, "at_most"),))
         for value in (12.4, 0.04)
     )
-    return TriggerOutcome(group, seed, "Steam", "It boils.", settings or {"heat": 2.0}, (), hot, cold, True, 0.2)
+    return TriggerOutcome(
+        group=group,
+        seed=seed,
+        stage=stage,
+        title="Steam",
+        text="It boils.",
+        settings=settings or {"heat": 2.0},
+        marks=(),
+        broken=hot,
+        yours=cold,
+        changed=True,
+        incidents={1: "Steam", 2: "A flood"},
+        seconds=0.2,
+    )
 
 
 def proved(

@@ -21,6 +21,9 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Re
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Play with the incident: latency=10x.")
 ]
+StageNumber = Annotated[
+    int | None, typer.Option("--stage", metavar="N", min=1, help="The incident of this stage. Without it: of yours.")
+]
 All = Annotated[bool, typer.Option("--all", help="Show every stage and every failure.")]
 PatternName = Annotated[
     str | None, typer.Argument(metavar="PATTERN", help="Such as timeout. Without it: the first that is red.")
@@ -39,8 +42,9 @@ AnyGroupName = Annotated[
 SolvedName = Annotated[
     str | None, typer.Argument(metavar="GROUP", help="2, group-2, or its folder. Without it: the last that passed.")
 ]
-ComparedName = Annotated[
-    str | None, typer.Argument(metavar="FILE", help="Such as service/app.py: that file line by line, and no more.")
+PartName = Annotated[
+    str | None,
+    typer.Argument(metavar="FILE", help="Such as service/app.py, or a mistake's name: that line by line, and no more."),
 ]
 NewNumber = Annotated[str | None, typer.Argument(metavar="NUMBER", help="Such as 13.")]
 NewTitle = Annotated[str | None, typer.Argument(metavar="TITLE", help="What hurts: “Queues overflow”.")]
@@ -82,11 +86,17 @@ def next(group: GroupName = None, as_json: Json = False) -> int:  # noqa: A001
 
 
 @app.command()
-def trigger(group: GroupName = None, seed: Seed = None, settings: Settings = None, as_json: Json = False) -> int:
+def trigger(
+    group: GroupName = None,
+    stage: StageNumber = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> int:
     """Replay the incident on your code."""
     from grader.cli.trigger import command
 
-    return command(group, seed=seed, settings=settings or (), as_json=as_json)
+    return command(group, stage=stage, seed=seed, settings=settings or (), as_json=as_json)
 
 
 @app.command()
@@ -114,11 +124,11 @@ def reset(group: GroupName = None, file: FileName = None, yes: Yes = False, as_j
 
 
 @app.command()
-def solution(group: SolvedName = None, file: ComparedName = None, as_json: Json = False) -> int:
+def solution(group: SolvedName = None, part: PartName = None, as_json: Json = False) -> int:
     """Once it passed: the reference beside yours, others' mistakes, the trade-offs."""
     from grader.cli.solution import command
 
-    return command(group, file, as_json=as_json)
+    return command(group, part, as_json=as_json)
 
 
 @app.command()

@@ -8,30 +8,31 @@ from grader.cli import desk
 from grader.cli.ending import Exit
 
 
-def command(group: str | None = None, file: str | None = None, *, as_json: bool = False) -> int:
+def command(group: str | None = None, part: str | None = None, *, as_json: bool = False) -> int:
     course = desk.course()
     chosen = course.solved(group)
 
     from grader.report.ink import ink
-    from grader.verify.solution import compare
+    from grader.verify.solution import Compared, compare
 
     found = compare(chosen, course.workspace)
     paint = ink(sys.stdout)
-    if file is not None:
-        files = found.only(file, f"learn solution {chosen.id}")
+    if part is not None:
+        shown = found.part(part, f"learn solution {chosen.id}")
         if not as_json:
-            from grader.report.solution import diff_screen
+            from grader.report.solution import diff_screen, lesson_screen
 
-            return desk.finish(course, diff_screen(files[0], paint))
-    from grader.story.trigger import play
+            text = diff_screen(shown, paint) if isinstance(shown, Compared) else lesson_screen(shown, paint)
+            return desk.finish(course, text)
+    from grader.story.trigger import play_all
 
     with course.store.as_shipped(chosen) as pristine:
-        outcome = play(chosen, root=chosen.path, pristine=pristine, seed=course.seed(chosen), settings={})
+        outcomes = play_all(chosen, root=chosen.path, pristine=pristine, seed=course.seed(chosen))
     if as_json:
         from grader.report import machine
 
-        result = machine.SolutionResult(group=chosen.id, outcome=outcome, solution=found)
+        result = machine.SolutionResult(group=chosen.id, outcomes=outcomes, solution=found)
         return desk.finish_json(course, machine.SolutionAnswer(exit=Exit.PASSED, result=result))
     from grader.report.solution import screen
 
-    return desk.finish(course, screen(chosen, found, outcome, paint))
+    return desk.finish(course, screen(chosen, found, outcomes, paint))

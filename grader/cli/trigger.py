@@ -10,17 +10,29 @@ from grader.cli.ending import Exit, Usage
 
 
 def command(
-    group: str | None = None, *, seed: int | None = None, settings: Sequence[str] = (), as_json: bool = False
+    group: str | None = None,
+    *,
+    stage: int | None = None,
+    seed: int | None = None,
+    settings: Sequence[str] = (),
+    as_json: bool = False,
 ) -> int:
     chosen_settings = dict(_setting(text) for text in settings)
     course = desk.course()
     chosen = course.chosen(group)
+    last = chosen.stages[-1].number
+    if stage is None:
+        stage = (course.stage(chosen) or chosen.stages[-1]).number
+    elif stage > last:
+        raise Usage(
+            f"group {chosen.number} has no stage {stage}: its last one is {last}", f"learn trigger --stage {last}"
+        )
     seed = course.seed(chosen) if seed is None else seed
 
     from grader.story.trigger import play
 
     with course.store.as_shipped(chosen) as pristine:
-        outcome = play(chosen, root=chosen.path, pristine=pristine, seed=seed, settings=chosen_settings)
+        outcome = play(chosen, root=chosen.path, pristine=pristine, seed=seed, stage=stage, settings=chosen_settings)
     course.triggered(chosen)
     if as_json:
         from grader.report import machine

@@ -22,6 +22,7 @@ _ITEM = re.compile(r"(\s*)([-*+]|\d{1,3}[.)])\s+(.*)$")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _RULE = re.compile(r"\s*([-*_])(\s*\1){2,}\s*$")
 _DIVIDER = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+_STAGE = re.compile(r"## Stage (\d+)\b")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _INLINE = re.compile(
     r"(?P<code>`+)(?P<coded>.+?)(?P=code)"
@@ -38,19 +39,29 @@ Painted = tuple[str, Paint]
 
 
 def screen(course: Course, group: Group | None, markdown: str, ink: Ink) -> str:
-    """A group's briefing, and below it what to do now."""
+    """A group's briefing, of its stages the one to work on, and below it what to do now."""
     if group is None:
         return "\n".join(next_step(course, ink)) + "\n"
+    solved, stage = group.id in course.passed, course.stage(group)
+    if stage and not solved:
+        markdown = of_stage(markdown, stage.number)
     rows = [render(markdown, ink), ink.dim(ink.symbol("rule") * ink.width)]
-    if group.id in course.passed:
+    if solved:
         rows.append(ink.good(f"{ink.symbol('ok')} Group {group.number} is solved."))
-    elif stage := course.stage(group):
+    elif stage:
         count = f"stage {stage.number} of {len(group.stages)}"
         rows.append(f"{ink.bold('Now')}    {count}: {stage.title} {ink.dim(f'(about {stage.minutes} min)')}")
     for label, names in (("Stubs", _stubs(course, group)), ("Edit", _folders(group))):
         heads = [ink.bold(label) + " " * (7 - len(label)), *[" " * 7] * len(names)]
         rows += [head + _typed(course, group, name) for head, name in zip(heads, names, strict=False)]
     return "\n".join([*rows, *next_step(course, ink, briefing=False)]) + "\n"
+
+
+def of_stage(markdown: str, number: int) -> str:
+    """The briefing without the sections of other stages: those headed “Stage N”."""
+    sections = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
+    heads = [_STAGE.match(section) for section in sections]
+    return "".join(text for text, head in zip(sections, heads, strict=True) if not head or int(head[1]) == number)
 
 
 def _stubs(course: Course, group: Group) -> list[str]:

@@ -119,7 +119,9 @@ class ResetResult(Struct, kw_only=True):
 
 class SolutionResult(Struct, kw_only=True):
     group: str
-    outcome: Annotated[TriggerOutcome, Meta(description="the incident: as it ships, and yours")]
+    outcomes: Annotated[
+        tuple[TriggerOutcome, ...], Meta(description="the incidents of all stages: as it ships, and yours")
+    ]
     solution: Solution
 
 

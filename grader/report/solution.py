@@ -12,13 +12,13 @@ from grader.report.ink import Ink, clean
 from grader.verify.solution import Compared, Lesson, Solution
 
 
-def screen(group: Group, solution: Solution, outcome: TriggerOutcome, ink: Ink) -> str:
-    left, right = f"Group {group.number} · {clean(group.title)}", f"seed {outcome.seed}"
+def screen(group: Group, solution: Solution, outcomes: Sequence[TriggerOutcome], ink: Ink) -> str:
+    left, right = f"Group {group.number} · {clean(group.title)}", f"seed {outcomes[0].seed}"
     rows = [ink.bold(left) + " " * max(2, ink.width - len(left) - len(right)) + ink.dim(right)]
-    rows += ["", ink.heading("What you changed, in numbers"), *_numbers(outcome, ink)]
+    rows += ["", ink.heading("What you changed, in numbers"), *_numbers(outcomes, ink)]
     rows += ["", ink.heading("Yours, and the reference"), *_files(group, solution, ink)]
     if solution.lessons:
-        rows += ["", ink.heading("The mistakes that others make"), *_lessons(solution.lessons, ink)]
+        rows += ["", ink.heading("The mistakes that others make"), *_lessons(group, solution.lessons, ink)]
     if solution.notes:
         rows += ["", briefing.render(solution.notes, ink).rstrip()]
     return "\n".join(rows) + "\n"
@@ -29,17 +29,33 @@ def diff_screen(file: Compared, ink: Ink) -> str:
     if not file.diff:
         return f"{ink.good(ink.symbol('ok'))} {file.name} is the reference's, line by line.\n"
     rows = [f"{ink.bold(file.name)}   {ink.bad('- yours')}   {ink.good('+ the reference')}", ""]
-    for line in file.diff[2:]:
-        paint = {"+": ink.good, "-": ink.bad, "@": ink.dim}.get(line[:1], str)
-        rows.append(paint(clean(line)))
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, *(_painted(line, ink) for line in file.diff[2:])]) + "\n"
 
 
-def _numbers(outcome: TriggerOutcome, ink: Ink) -> list[str]:
-    failure = outcome.yours.failure
-    if failure is not None:
-        return [f"  Your service cannot be played with as it is now: {clean(failure.sees)}"]
-    return trigger.figures(outcome, ink)
+def lesson_screen(lesson: Lesson, ink: Ink) -> str:
+    """One mistake: what is believed, what is true, and how it looks in code."""
+    rows = [ink.bold(lesson.title), ""]
+    for text in (f"The belief: {lesson.belief}.", f"In truth: {lesson.truth}"):
+        rows += textwrap.wrap(clean(text), ink.width - 2)
+    rows += ["", f"{ink.bad('- the reference')}   {ink.good('+ the mistake')}", ""]
+    return "\n".join([*rows, *(_painted(line, ink) for line in lesson.diff)]) + "\n"
+
+
+def _painted(line: str, ink: Ink) -> str:
+    """A line of a diff."""
+    paint = {"+": ink.good, "-": ink.bad, "@": ink.dim}.get(line[:1], str)
+    return paint(clean(line))
+
+
+def _numbers(outcomes: Sequence[TriggerOutcome], ink: Ink) -> Iterator[str]:
+    for number, outcome in enumerate(outcomes):
+        if failure := outcome.yours.failure:
+            yield f"  Your service cannot be played with as it is now: {clean(failure.sees)}"
+            return
+        if len(outcomes) > 1:
+            yield from ("",) * (number > 0)
+            yield f"  {ink.bold(clean(outcome.title))}"
+        yield from trigger.figures(outcome, ink)
 
 
 def _files(group: Group, solution: Solution, ink: Ink) -> Iterator[str]:
@@ -59,8 +75,10 @@ def _files(group: Group, solution: Solution, ink: Ink) -> Iterator[str]:
         yield from (f"    {ink.command(folder + '/')}" for folder in solution.designs)
 
 
-def _lessons(lessons: Sequence[Lesson], ink: Ink) -> Iterator[str]:
+def _lessons(group: Group, lessons: Sequence[Lesson], ink: Ink) -> Iterator[str]:
     for lesson in lessons:
-        yield f"  {ink.symbol('bullet')} {ink.bold(clean(lesson.name))}"
-        for text in (f"The belief: {lesson.belief}.", f"In truth, {lesson.truth}"):
-            yield from textwrap.wrap(clean(text), ink.width - 4, initial_indent="    ", subsequent_indent="    ")
+        first, *rest = textwrap.wrap(f"{clean(lesson.title)}: {clean(lesson.belief)}", ink.width - 4)
+        name = clean(lesson.title)
+        yield f"  {ink.symbol('bullet')} {ink.bold(first[: len(name)])}{first[len(name) :]}"
+        yield from (f"    {row}" for row in rest)
+    yield f"  {ink.dim('what is true, and the code:')}  {ink.command(f'learn solution {group.id} {lessons[0].name}')}"

@@ -90,15 +90,17 @@ def _number(value: float) -> str:
 
 def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
     if all(figure.reached for figure in outcome.yours.figures):
-        rest = [("learn check", "the whole suite: other seeds, other faults")]
-        first = ink.good(f"{ink.symbol('ok')} Your service stands this afternoon.")
+        rest = [("learn check", "all tests: other seeds, other faults")]
+        first = ink.good(f"{ink.symbol('ok')} Your service comes through.")
     elif outcome.changed:
         rest = [("learn check", "which test is still red, and why"), ("learn hint", "one step of help")]
-        first = ink.bad(f"{ink.symbol('bad')} Your service does not stand this afternoon yet.")
+        first = ink.bad(f"{ink.symbol('bad')} Your service does not come through yet.")
     else:
         first = ink.bad(f"{ink.symbol('bad')} This is the service as it ships. The rest is yours.")
         rest = [("learn next", "the briefing: what to build"), ("learn check", "the tests that judge it")]
     name, *others = outcome.settings
-    rest.append((f"learn trigger --set {name}={outcome.settings[name] * 2:g}", f"or set {', '.join(others)}"))
+    again = "learn trigger" if len(outcome.incidents) == 1 else f"learn trigger --stage {outcome.stage}"
+    rest.append((f"{again} --set {name}={outcome.settings[name] * 2:g}", f"also {', '.join(others)}"))
+    rest += [(f"learn trigger --stage {n}", title) for n, title in outcome.incidents.items() if n != outcome.stage]
     width = max(len(command) for command, _ in rest)
     return [first, *(f"  {ink.command(command.ljust(width))}  {ink.dim(purpose)}" for command, purpose in rest)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from grader import curriculum
 from grader.curriculum import Group, Trouble
 from grader.verify import handed_in
+from grader.verify.handed_in import WrongFix
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,11 @@ class Compared:
 class Lesson:
     """A wrong fix, as it is explained to those who need it no longer."""
 
-    name: str
+    name: str  # "timeout-per-call"
+    title: str
     belief: str  # goes after "the belief that"
     truth: str
+    diff: tuple[str, ...]  # unified, from the reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,14 @@ class Solution:
     lessons: tuple[Lesson, ...]
     notes: str  # Markdown
 
-    def only(self, file: str, known: str) -> tuple[Compared, ...]:
-        """The comparison of one file. Raises UnknownName, with the command `known` to see which there are."""
-        names = [one.name for one in self.files]
-        alike = [name for name in names if name == file or name.endswith(f"/{file}")]
-        if len(alike) != 1 and file not in names:
-            raise curriculum.unknown("file", file, names, known)
-        return tuple(one for one in self.files if one.name in ([file] if file in names else alike))
+    def part(self, name: str, known: str) -> Compared | Lesson:
+        """One file, or one mistake. Raises UnknownName, with the command `known` to see which there are."""
+        parts: dict[str, Compared | Lesson] = {file.name: file for file in self.files}
+        parts |= {lesson.name: lesson for lesson in self.lessons}
+        alike = [name] if name in parts else [each for each in parts if each.endswith(f"/{name}")]
+        if len(alike) != 1:
+            raise curriculum.unknown("file or mistake", name, list(parts), known)
+        return parts[alike[0]]
 
 
 def compare(group: Group, workspace: Path) -> Solution:
@@ -63,9 +67,14 @@ def compare(group: Group, workspace: Path) -> Solution:
         reference=reference.relative_to(workspace).as_posix(),
         designs=tuple(folder.relative_to(workspace).as_posix() for folder in designs),
         files=tuple(_compared(name, group.path / name, reference / name) for name in names),
-        lessons=tuple(Lesson(fix.title, fix.belief, fix.truth) for fix in wrong),
+        lessons=tuple(_lesson(fix, solutions) for fix in sorted(wrong, key=lambda fix: fix.caught_by[0])),
         notes=notes.read_text("utf-8") if notes.is_file() else "",
     )
+
+
+def _lesson(fix: WrongFix, solutions: Path) -> Lesson:
+    patch = (solutions / "wrong" / f"{fix.name}.patch").read_text("utf-8").removeprefix(fix.patch.header)
+    return Lesson(fix.name, fix.title, fix.belief, fix.truth, tuple(patch.splitlines()))
 
 
 def _compared(name: str, yours: Path, reference: Path) -> Compared:

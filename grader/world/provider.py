@@ -41,8 +41,8 @@ POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the s
 - A streamed answer comes in even pieces while it is made; usage comes only with stream_options.include_usage.
 - Retry-After is true, and in whole seconds or an HTTP-date.
 - The same Idempotency-Key with the same request is executed and billed once. Each repetition gets the first reply, and
-  is marked Idempotent-Replayed: true. While the first is still in work, it waits for it; or, where the provider does not
-  join calls, is executed and billed as one more. With another request: 400. Refusals are not kept.
+  is marked Idempotent-Replayed: true. While the first is still in work, it waits for that; or, where the provider joins
+  no calls, it is executed and billed as one more. With another request: 400. Refusals are not kept.
 - Where an API key's calls at once are capped, one more gets 429. A call counts until its reply has been sent, or its
   client has hung up.
 {model.RULES}"""

@@ -1,6 +1,7 @@
 """The incident of group 1, and the house it happens in: Skylark's assistant, its library, and the LLM provider.
 
-`House` is what the tests play in. `play` is what `learn trigger` shows: an afternoon in which the provider browns out.
+`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a brown-out, a storm, and an evening on which
+the work takes longer than anybody waits for it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import skylark_pdf
 
 from grader.outcome import Act, Figure, Series
 from grader.sim import Call, ClientTimeout, ConnectionLost, Reply, Response
 from grader.world import faults
+from grader.world.incident import Incident
 from grader.world.ledger import Entry
 from grader.world.provider import Provider
 from grader.world.scene import Scene
@@ -31,7 +33,6 @@ LIBRARY = "library.skylark.test"
 FAN_OUT = 8  # calls that one document may have open at once
 ASK_BUDGET = 10.0  # seconds
 SUMMARY_BUDGET = 60.0
-CALM = 20.0  # so long after the provider has healed, the storm is over
 
 TOPICS = ("changed", "baggage", "refunds", "children", "pets")
 SUBJECTS = ("passenger", "carrier", "ticket", "booking", "voucher", "luggage", "connection", "boarding", "itinerary")
@@ -152,6 +153,16 @@ class House:
             found.setdefault(entry.idempotency_key or f"none {entry.id}", []).append(entry)
         return found
 
+    def summaries_made(self) -> dict[str, float]:
+        """The documents of which all sections were merged, and when the first such answer was there."""
+        made: dict[str, float] = {}
+        for entry in self.provider.log:
+            if entry.prompt.startswith("Merge") and entry.status == 200 and entry.finished and not entry.client_gone:
+                for document in self.documents.values():
+                    if all(page.rstrip(".") in entry.prompt for page in document.pages):
+                        made.setdefault(document.id, entry.finished)
+        return made
+
     @property
     def blocked(self) -> float:
         """Seconds in which the event loop stood still."""
@@ -229,43 +240,14 @@ def health(begin: float, end: float, rate: float = 10.0) -> Stream:
     )
 
 
-@dataclass(frozen=True)
-class Storm:
-    """What `learn trigger --set name=value` can change in stage 2. Times in virtual seconds."""
-
-    latency: float = 10.0  # by how much the brown-out stretches each provider call
-    begin: float = 8.0
-    end: float = 16.0
-    asks: float = 12.0  # questions a second
-    horizon: float = 60.0
-
-    def __post_init__(self) -> None:
-        if not self.begin < self.end <= self.horizon - CALM - 10:
-            raise ValueError(f"begin comes before end, and end {CALM + 10:g} s or more before horizon")
-
-
-STORM = Storm()
-
-
-def in_the_storm(scene: Scene, storm: Storm) -> House:
-    """A provider that has just room enough for the travellers, until a brown-out fills its queue."""
-    brown_out = faults.brown_out(storm.begin, storm.end, storm.latency)
-    return House(scene, median=0.82, sigma=0.6, slots=17, fails=[brown_out], horizon=storm.horizon + 20)
-
-
-def travellers(storm: Storm) -> Stream:
-    """They ask at a steady rate, and nobody asks less because others wait."""
-    return Stream(name="ask", path=question, rate=storm.asks, end=storm.horizon - 12, patience=ASK_BUDGET + 1)
-
-
 # ------------------------------------------------------------------------------------------------ learn trigger
 
-TITLE = "One slow answer stops everybody"
-
 
 @dataclass(frozen=True)
-class Settings:
-    """What `learn trigger --set name=value` can change. Times in virtual seconds."""
+class BrownOut:
+    """Two minutes of an afternoon. Times in virtual seconds."""
+
+    title: ClassVar[str] = "One slow answer stops everybody"
 
     latency: float = 12.0  # by how much the brown-out stretches each provider call
     begin: float = 20.0
@@ -280,126 +262,127 @@ class Settings:
         if self.lost > self.end - self.begin:
             raise ValueError("lost is no longer than the brown-out")
 
+    def text(self) -> str:
+        return (
+            f"An ordinary afternoon: the load balancer asks /health twice a second, travellers ask {self.asks:g} questions a "
+            f"second, a document is summarised every 25 s. From {self.begin:g} s to {self.end:g} s, every call to the "
+            f"provider takes {self.latency:g} times as long; those of the first {self.lost:g} s never come back."
+        )
 
-def text(settings: Settings) -> str:
-    """What happens, for people."""
-    return (
-        f"An ordinary afternoon: the load balancer asks /health twice a second, travellers ask {settings.asks:g} questions a "
-        f"second, a document is summarised every 25 s. From {settings.begin:g} s to {settings.end:g} s, every call to the "
-        f"provider takes {settings.latency:g} times as long; those of the first {settings.lost:g} s never come back."
-    )
+    def marks(self) -> tuple[tuple[float, str], ...]:
+        return ((self.begin, "brown-out"), (self.end, "healed"))
 
-
-def marks(settings: Settings) -> tuple[tuple[float, str], ...]:
-    return ((settings.begin, "brown-out"), (settings.end, "healed"))
-
-
-def play(scene: Scene, settings: Settings) -> Act:
-    """Two minutes of that afternoon."""
-    fails = [
-        faults.brown_out(settings.begin, settings.end, settings.latency),
-        faults.hanging(settings.begin, settings.begin + settings.lost),
-    ]
-    house = House(scene, median=0.3, sigma=0.3, fails=fails, horizon=settings.horizon + 60)
-    for number in range(4):
-        house.document(f"doc-{number}", sections=8)
-    summaries = Stream(
-        name="summary",
-        method="POST",
-        path=lambda rng: f"/documents/doc-{rng.randrange(4)}/summary",
-        rate=1 / 25,
-        begin=5.0,
-        end=settings.horizon - 60,
-        arrivals="constant",
-        patience=SUMMARY_BUDGET,
-    )
-    asks = Stream(name="ask", path=question, rate=settings.asks, end=settings.horizon - 30, patience=30.0)
-    balancer = health(0.0, settings.horizon, rate=2.0)
-    visits = house.visits(balancer, asks, summaries, horizon=settings.horizon)
-    answered = visits.of("ask", "summary")
-    try:
-        recovery = answered.recovery(settings.end)
-    except ValueError:  # nobody came after the provider healed
-        recovery = None
-    return Act(
-        series=(
-            Series("/health, worst latency", "s", worst_by_second(visits.of("health"))),
-            Series("questions and summaries answered", "a second", smooth(answered.goodput())),
-        ),
-        figures=(
-            Figure("/health, p99", visits.of("health").percentile(99), "s", 0.05, "at_most"),
-            Figure("event loop stands still", house.blocked, "s", 0.0, "at_most"),
-            Figure("a question, worst wait", visits.of("ask").percentile(100), "s", ASK_BUDGET + 0.5, "at_most"),
-            Figure("questions and summaries answered", 100 * answered.success_share(), "%", 95.0, "at_least"),
-            Figure("provider calls for each of them", house.amplification, "", 1.5, "at_most"),
-            Figure("well again after the brown-out", recovery, "s", 8.0, "at_most"),
-        ),
-    )
-
-
-def worst_by_second(visits: Visits) -> tuple[float | None, ...]:
-    """For each second, the worst latency of what was scheduled in it."""
-    worst: list[float | None] = [None] * int(visits.horizon)
-    for visit, latency in zip(visits, visits.latencies(), strict=True):
-        second = int(visit.scheduled)
-        if second < len(worst):
-            worst[second] = max(latency, worst[second] or 0.0)
-    return tuple(worst)
-
-
-def smooth(counts: Sequence[int], window: int = 5) -> tuple[float, ...]:
-    """The mean of each second and those before it, `window` in all."""
-    recent = [counts[max(0, at - window + 1) : at + 1] for at in range(len(counts))]
-    return tuple(sum(some) / len(some) for some in recent)
-
-
-# ------------------------------------------------------------------------------------------------ the storm
-
-
-def storm_text(storm: Storm) -> str:
-    return (
-        f"A busy evening: travellers ask {storm.asks:g} questions a second, and the provider has just room enough. From "
-        f"{storm.begin:g} s to {storm.end:g} s, every call takes {storm.latency:g} times as long. Then the provider is well "
-        f"again. Is the assistant?"
-    )
-
-
-def storm_marks(storm: Storm) -> tuple[tuple[float, str], ...]:
-    return ((storm.begin, "brown-out"), (storm.end, "healed"))
-
-
-def play_storm(scene: Scene, storm: Storm) -> Act:
-    """A minute of that evening."""
-    house = in_the_storm(scene, storm)
-    house.visits(travellers(storm), horizon=storm.horizon)
-    whole = [0] * int(storm.horizon)
-    for answer in house.answers:
-        whole[min(int(answer.ended), len(whole) - 1)] += answer.whole
-    calls = [0] * int(storm.horizon)
-    for entry in house.provider.log:
-        calls[min(int(entry.arrived), len(calls) - 1)] += 1
-    worst = [a for a in house.answers if storm.begin <= a.asked < storm.end + 10]
-    made = sum(storm.begin <= entry.arrived < storm.end + 10 for entry in house.provider.log)
-    after = 100 * house.share(begin=storm.end + CALM)
-    return Act(
-        series=(
-            Series("questions answered, as they should be", "a second", smooth(whole)),
-            Series("calls to the provider", "a second", smooth(calls)),
-        ),
-        figures=(
-            Figure("calls for each question, in the storm", made / max(1, len(worst)), "", 1.1, "at_most"),
-            Figure(f"questions answered, {CALM:g} s after it", after, "%", 95.0, "at_least"),
-            Figure("event loop stands still", house.blocked, "s", 0.0, "at_most"),
-        ),
-    )
-
-
-# ------------------------------------------------------------------------------------------------ the long evening
+    def play(self, scene: Scene) -> Act:
+        fails = [
+            faults.brown_out(self.begin, self.end, self.latency),
+            faults.hanging(self.begin, self.begin + self.lost),
+        ]
+        house = House(scene, median=0.3, sigma=0.3, fails=fails, horizon=self.horizon + 60)
+        for number in range(4):
+            house.document(f"doc-{number}", sections=8)
+        summaries = Stream(
+            name="summary",
+            method="POST",
+            path=lambda rng: f"/documents/doc-{rng.randrange(4)}/summary",
+            rate=1 / 25,
+            begin=5.0,
+            end=self.horizon - 60,
+            arrivals="constant",
+            patience=SUMMARY_BUDGET,
+        )
+        asks = Stream(name="ask", path=question, rate=self.asks, end=self.horizon - 30, patience=30.0)
+        balancer = health(0.0, self.horizon, rate=2.0)
+        visits = house.visits(balancer, asks, summaries, horizon=self.horizon)
+        answered = visits.of("ask", "summary")
+        try:
+            recovery = answered.recovery(self.end)
+        except ValueError:  # nobody came after the provider healed
+            recovery = None
+        return Act(
+            series=(
+                Series("/health, worst latency", "s", worst_by_second(visits.of("health"))),
+                Series("questions and summaries answered", "a second", smooth(answered.goodput())),
+            ),
+            figures=(
+                Figure("/health, p99", visits.of("health").percentile(99), "s", 0.05, "at_most"),
+                Figure("event loop stands still", house.blocked, "s", 0.0, "at_most"),
+                Figure("a question, worst wait", visits.of("ask").percentile(100), "s", ASK_BUDGET + 0.5, "at_most"),
+                Figure("questions and summaries answered", 100 * answered.success_share(), "%", 95.0, "at_least"),
+                Figure("provider calls for each of them", house.amplification, "", 1.5, "at_most"),
+                Figure("well again after the brown-out", recovery, "s", 8.0, "at_most"),
+            ),
+        )
 
 
 @dataclass(frozen=True)
-class Evening:
-    """What `learn trigger --set name=value` can change in stage 4. Times in virtual seconds."""
+class Storm:
+    """A minute of an evening on which the provider has just room enough. Times in virtual seconds."""
+
+    title: ClassVar[str] = "The storm"
+    calm: ClassVar[float] = 20.0  # so long after the provider has healed, the storm has to be over
+
+    latency: float = 10.0  # by how much the brown-out stretches each provider call
+    begin: float = 8.0
+    end: float = 16.0
+    asks: float = 12.0  # questions a second
+    horizon: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not self.begin < self.end <= self.horizon - self.calm - 10:
+            raise ValueError(f"begin comes before end, and end {self.calm + 10:g} s or more before horizon")
+
+    def text(self) -> str:
+        return (
+            f"A busy evening: travellers ask {self.asks:g} questions a second, and the provider has just room enough. From "
+            f"{self.begin:g} s to {self.end:g} s, every call takes {self.latency:g} times as long. Then the provider is well "
+            f"again. Is the assistant?"
+        )
+
+    def marks(self) -> tuple[tuple[float, str], ...]:
+        return ((self.begin, "brown-out"), (self.end, "healed"))
+
+    def house(self, scene: Scene) -> House:
+        brown_out = faults.brown_out(self.begin, self.end, self.latency)
+        return House(scene, median=0.82, sigma=0.6, slots=17, fails=[brown_out], horizon=self.horizon + 20)
+
+    def travellers(self) -> Stream:
+        """They ask at a steady rate, and nobody asks less because others wait."""
+        return Stream(name="ask", path=question, rate=self.asks, end=self.horizon - 12, patience=ASK_BUDGET + 1)
+
+    def amplification(self, house: House) -> float:
+        """Calls for each question, from the brown-out until 10 s after it."""
+        asked = sum(self.begin <= answer.asked < self.end + 10 for answer in house.answers)
+        calls = sum(self.begin <= entry.arrived < self.end + 10 for entry in house.provider.log)
+        return calls / max(1, asked)
+
+    def answered_after(self, house: House) -> float:
+        """The share of questions that are answered as they should be when the storm has to be over, in per cent."""
+        return 100 * house.share(begin=self.end + self.calm)
+
+    def play(self, scene: Scene) -> Act:
+        house = self.house(scene)
+        house.visits(self.travellers(), horizon=self.horizon)
+        seconds = int(self.horizon)
+        whole = by_second((answer.ended for answer in house.answers if answer.whole), seconds)
+        calls = by_second((entry.arrived for entry in house.provider.log), seconds)
+        return Act(
+            series=(
+                Series("questions answered by the model", "a second", smooth(whole)),
+                Series("calls to the provider", "a second", smooth(calls)),
+            ),
+            figures=(
+                Figure("calls for each question, in the storm", self.amplification(house), "", 1.1, "at_most"),
+                Figure(f"answered, {self.calm:g} s after it", self.answered_after(house), "%", 95.0, "at_least"),
+                Figure("event loop stands still", house.blocked, "s", 0.0, "at_most"),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class LongEvening:
+    """An office wants whole summaries of a slow provider, and a new version is deployed. Times in virtual seconds."""
+
+    title: ClassVar[str] = "Work that outlives its request"
 
     latency: float = 25.0  # of each provider call
     documents: float = 4.0
@@ -410,93 +393,89 @@ class Evening:
         if not 30 <= self.deploy <= self.horizon - 60:
             raise ValueError("deploy is 30 or more, and 60 s or more before horizon")
 
+    def text(self) -> str:
+        return (
+            f"{self.documents:g} tariffs of 20 sections are to be summarised, and the provider takes {self.latency:g} s "
+            f"for each call. An office orders them as jobs; where there are no jobs, it asks for a summary, waits "
+            f"{SUMMARY_BUDGET:g} s, and asks again, three times. At {self.deploy:g} s, a new version is deployed."
+        )
 
-def evening_text(evening: Evening) -> str:
-    return (
-        f"{evening.documents:g} tariffs of 20 sections are to be summarised, and the provider takes {evening.latency:g} s "
-        f"for each call. An office orders them as jobs; where there are no jobs, it asks for a summary, waits "
-        f"{SUMMARY_BUDGET:g} s, and asks again, three times. At {evening.deploy:g} s, a new version is deployed."
-    )
+    def marks(self) -> tuple[tuple[float, str], ...]:
+        return ((self.deploy, "deploy"),)
 
+    def play(self, scene: Scene) -> Act:
+        house = House(scene, median=self.latency, horizon=self.horizon + 600)
+        for number in range(int(self.documents)):
+            house.document(f"tariff-{number}")
+        waits = [0.0]  # of the office, on the line
 
-def evening_marks(evening: Evening) -> tuple[tuple[float, str], ...]:
-    return ((evening.deploy, "deploy"),)
+        async def ask(path: str, **rest: Any) -> Answer:
+            answer = await house.send("POST", path, timeout=SUMMARY_BUDGET, **rest)
+            waits.append(answer.ended - answer.asked)
+            return answer
 
+        async def order(name: str) -> None:
+            if (await ask("/jobs", json={"document": name})).status != 202:
+                for _ in range(3):
+                    if (await ask(f"/documents/{name}/summary")).whole:
+                        return
 
-def play_evening(scene: Scene, evening: Evening) -> Act:
-    """What an office gets out of a slow provider."""
-    house = House(scene, median=evening.latency, horizon=evening.horizon + 600)
-    names = [f"tariff-{number}" for number in range(int(evening.documents))]
-    pages = {name: house.document(name).pages for name in names}
-    got: dict[str, float] = {}  # document -> when its whole summary was there
-    longest = 0.0  # that the office waited on the line
+        async def deploy() -> None:
+            await house.sim.until(self.deploy)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(300):  # then it is killed
+                    await house.replica.stop()
+            await house.replica.restart()
 
-    async def order(name: str) -> None:
-        nonlocal longest
-        answer = await house.send("POST", "/jobs", json={"document": name}, timeout=SUMMARY_BUDGET)
-        longest = max(longest, answer.ended - answer.asked)
-        if answer.status == 202:
-            return
-        for _ in range(3):
-            answer = await house.send("POST", f"/documents/{name}/summary", timeout=SUMMARY_BUDGET)
-            longest = max(longest, answer.ended - answer.asked)
-            if answer.whole:
-                got[name] = answer.ended
-                return
+        async def evening() -> None:
+            tasks = [asyncio.create_task(deploy())]
+            for name in house.documents:
+                tasks.append(asyncio.create_task(order(name)))
+                await asyncio.sleep(5.0)
+            await asyncio.wait(tasks)
+            await house.sim.until(self.horizon)
 
-    async def deploy() -> None:
-        await house.sim.until(evening.deploy)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(300):  # then it is killed
-                await house.replica.stop()
-        await house.replica.restart()
-
-    async def play() -> None:
-        tasks = [asyncio.create_task(deploy())]
-        for name in names:
-            tasks.append(asyncio.create_task(order(name)))
-            await asyncio.sleep(5.0)
-        await asyncio.wait(tasks)
-        await house.sim.until(evening.horizon)
-
-    house.run(play)
-    for entry in house.provider.log:
-        for name in names:
-            if entry.prompt.startswith("Merge") and entry.status == 200 and not entry.client_gone:
-                if entry.finished is not None and all(page.rstrip(".") in entry.prompt for page in pages[name]):
-                    got.setdefault(name, entry.finished)
-    billed, made = [0.0] * int(evening.horizon), [0.0] * int(evening.horizon)
-    for line in house.provider.invoice:
-        billed[min(int(line.at), len(billed) - 1)] += 1
-    for at in got.values():
-        made[min(int(at), len(made) - 1)] += 1
-    return Act(
-        series=(
-            Series("summaries made, whole", "in all", tuple(itertools.accumulate(made))),
-            Series("calls billed", "in all", tuple(itertools.accumulate(billed))),
-        ),
-        figures=(
-            Figure("summaries made, whole", len(got), f"of {len(names)}", float(len(names)), "at_least"),
-            Figure("calls billed for each", len(house.provider.invoice) / len(got) if got else None, "", 23.0, "at_most"),
-            Figure("longest wait on the line", longest, "s", 0.1, "at_most"),
-        ),
-    )
+        house.run(evening)
+        made, seconds = house.summaries_made(), int(self.horizon)
+        billed = [line.at for line in house.provider.invoice]
+        return Act(
+            series=(
+                Series("summaries made, whole", "in all", tuple(itertools.accumulate(by_second(made.values(), seconds)))),
+                Series("calls billed", "in all", tuple(itertools.accumulate(by_second(billed, seconds)))),
+            ),
+            figures=(
+                Figure("summaries made, whole", len(made), f"of {self.documents:g}", self.documents, "at_least"),
+                Figure("calls billed for each", len(billed) / len(made) if made else None, "", 23.0, "at_most"),
+                Figure("longest wait on the line", max(waits), "s", 0.1, "at_most"),
+            ),
+        )
 
 
-@dataclass(frozen=True)
-class Incident:
-    """What `learn trigger` can show of one stage."""
-
-    title: str
-    settings: Callable[[], Any]
-    text: Callable[[Any], str]
-    marks: Callable[[Any], tuple[tuple[float, str], ...]]
-    play: Callable[[Scene, Any], Act]
+INCIDENTS: dict[int, type[Incident]] = {1: BrownOut, 2: Storm, 4: LongEvening}
+"""By stage. Stage 3 ends what is left of the storm."""
 
 
-INCIDENTS = {
-    1: Incident(TITLE, Settings, text, marks, play),
-    2: Incident("The storm", Storm, storm_text, storm_marks, play_storm),
-    4: Incident("A summary that takes longer than its client", Evening, evening_text, evening_marks, play_evening),
-}
-"""By stage. Stage 3 has the storm's."""
+def worst_by_second(visits: Visits) -> tuple[float | None, ...]:
+    """For each second, the worst latency of what was scheduled in it. Never is as long as the longest of all."""
+    latencies = visits.latencies()
+    longest = max(latencies, default=0.0)
+    worst: list[float | None] = [None] * int(visits.horizon)
+    for visit, latency in zip(visits, latencies, strict=True):
+        second = int(visit.scheduled)
+        if second < len(worst):
+            worst[second] = max(longest if visit.finished is None else latency, worst[second] or 0.0)
+    return tuple(worst)
+
+
+def by_second(moments: Iterable[float], seconds: int) -> list[int]:
+    """How many moments fall into each second; the last one has all that come later, too."""
+    counts = [0] * seconds
+    for moment in moments:
+        counts[min(int(moment), seconds - 1)] += 1
+    return counts
+
+
+def smooth(counts: Sequence[int], window: int = 5) -> tuple[float, ...]:
+    """The mean of each second and those before it, `window` in all."""
+    recent = [counts[max(0, at - window + 1) : at + 1] for at in range(len(counts))]
+    return tuple(sum(some) / len(some) for some in recent)

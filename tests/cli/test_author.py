@@ -142,7 +142,8 @@ def test_a_solution_shows_figures_files_mistakes_and_trade_offs(solved: Learner)
     assert ["service/spout.py", "+1", "-0"] in rows
     assert "learn solution group-1 service/app.py" in ended.out
     assert "solutions/group-01-kettle/designs/teapot/" in ended.out
-    assert "boil over\n    The belief: steam is harmless.\n    In truth, it burns." in ended.out
+    assert "• boil over: steam is harmless\n" in ended.out
+    assert "learn solution group-1 boil-over" in ended.out
     assert "What it costs\n─────────────\n\nA lid costs a penny." in ended.out
 
 
@@ -154,10 +155,20 @@ def test_one_file_is_shown_line_by_line(solved: Learner) -> None:
     assert solved("solution", "1", "tea.py").code == 2
 
 
+def test_one_mistake_is_shown_with_its_code(solved: Learner) -> None:
+    shown = solved("solution", "1", "boil-over").out
+    assert shown.startswith("boil over\n\nThe belief: steam is harmless.\nIn truth: it burns.\n")
+    assert "- the reference   + the mistake" in shown
+    assert "+++ b/service/app.py" in shown
+
+
 def test_a_solution_answers_in_json(solved: Learner) -> None:
     result = solved.json("solution", "1")["result"]
-    assert result["outcome"]["yours"]["figures"][0]["value"] == 0.04
-    assert result["solution"]["lessons"] == [{"name": "boil over", "belief": "steam is harmless", "truth": "it burns."}]
+    assert [outcome["yours"]["figures"][0]["value"] for outcome in result["outcomes"]] == [0.04, 0.04]
+    lessons = [
+        [lesson[key] for key in ("name", "title", "belief", "truth")] for lesson in result["solution"]["lessons"]
+    ]
+    assert lessons == [["boil-over", "boil over", "steam is harmless", "it burns."]]
     assert [file["name"] for file in result["solution"]["files"] if file["diff"]] == [
         "service/app.py", "service/spout.py",
     ]  # fmt: skip

@@ -46,7 +46,10 @@ if __name__ == "__main__":
     suite.run = run
     sys.modules["grader.suite"] = suite
     trigger: Any = ModuleType("grader.story.trigger")
-    trigger.play = lambda group, **given: workspaces.incident(group.id, given["seed"], given["settings"])
+    trigger.play = lambda group, **given: workspaces.incident(
+        group.id, given["seed"], given["settings"], given["stage"]
+    )
+    trigger.play_all = lambda group, **given: (workspaces.incident(group.id, given["seed"], {}),) * 2
     sys.modules["grader.story.trigger"] = trigger
     prove: Any = ModuleType("grader.verify.prove")
     prove.prove = lambda course, group, **given: workspaces.proved(

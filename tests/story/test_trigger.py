@@ -26,17 +26,17 @@ def work(tmp_path: Path) -> Path:
 
 
 def test_one_seed_gives_one_picture_of_both_services(work: Path) -> None:
-    first, second = (play(GROUP, root=work, pristine=GROUP.path, seed=3, settings={}) for _ in range(2))
+    first, second = (play(GROUP, root=work, pristine=GROUP.path, seed=3, stage=1, settings={}) for _ in range(2))
     assert replace(first, seconds=0) == replace(second, seconds=0)
     shown = screen(GROUP, replace(first, seconds=0), PLAIN)
-    assert "Your service stands this afternoon" in shown
+    assert "Your service comes through" in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert "as it ships" in shown
     assert "yours" in shown
 
 
 def test_an_untouched_service_is_shown_once() -> None:
-    outcome = play(GROUP, root=GROUP.path, pristine=GROUP.path, seed=3, settings={"latency": "2x"})
+    outcome = play(GROUP, root=GROUP.path, pristine=GROUP.path, seed=3, stage=1, settings={"latency": "2x"})
     assert not outcome.changed
     assert outcome.settings["latency"] == 2.0
     assert "  yours" not in screen(GROUP, outcome, PLAIN)
@@ -44,7 +44,7 @@ def test_an_untouched_service_is_shown_once() -> None:
 
 def test_a_service_that_cannot_be_played_with_is_named_with_its_line(work: Path) -> None:
     (work / "service" / "summary.py").write_text("def (:\n")
-    shown = screen(GROUP, play(GROUP, root=work, pristine=GROUP.path, seed=3, settings={}), PLAIN)
+    shown = screen(GROUP, play(GROUP, root=work, pristine=GROUP.path, seed=3, stage=1, settings={}), PLAIN)
     assert "✗ Your service cannot be played with: SyntaxError" in shown
     assert "where  service/summary.py:1" in shown
 
@@ -60,6 +60,6 @@ def test_a_service_that_cannot_be_played_with_is_named_with_its_line(work: Path)
 )
 def test_a_setting_that_makes_no_sense_is_refused_in_one_line(settings: dict[str, str], said: str) -> None:
     with pytest.raises(UnknownSetting) as refused:
-        play(GROUP, root=GROUP.path, pristine=GROUP.path, seed=3, settings=settings)
+        play(GROUP, root=GROUP.path, pristine=GROUP.path, seed=3, stage=1, settings=settings)
     assert said in refused.value.what
     assert refused.value.mend.startswith("learn trigger")

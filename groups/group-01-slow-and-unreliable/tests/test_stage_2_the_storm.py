@@ -310,11 +310,7 @@ def test_breaker_lets_one_look_first(scene, incident, probes):
         sees = f"the cool-down is over, 50 callers are waiting, and {made} calls go to whoever is just getting up"
         expect("probes", made, at_most=probing, unit="calls", code="probes-in-a-herd", sees=sees)
         expect(
-            "no_probe",
-            made,
-            at_least=1,
-            unit="calls",
-            code="stays-open",
+            "no_probe", made, at_least=1, unit="calls", code="stays-open",
             sees="the cool-down is over, and no call passes",
         )
     made = seen["ends badly"][2]["made"]
@@ -400,17 +396,15 @@ def test_each_dependency_has_its_own_breaker(scene, incident):
 @pytest.mark.pattern("retry", "exponential-backoff", "circuit-breaker")
 def test_the_storm_ends(scene, incident):
     """After a brown-out, the storm ends by itself."""
-    storm = incident.STORM
-    house = incident.in_the_storm(scene, storm)
-    house.visits(incident.travellers(storm), horizon=storm.horizon)
-    asked = [a for a in house.answers if storm.begin <= a.asked < storm.end + 10]
-    calls = sum(storm.begin <= entry.arrived < storm.end + 10 for entry in house.provider.log)
-    ratio = calls / len(asked)
+    storm = incident.Storm()
+    house = storm.house(scene)
+    house.visits(storm.travellers(), horizon=storm.horizon)
+    share = storm.answered_after(house)
+    sees = f"{storm.calm:.0f} s after the provider is well again, {share:.0f} % of the questions are answered"
+    expect("answered_after", share, at_least=95.0, unit="%", code="metastable", sees=sees)
+    ratio = storm.amplification(house)
     sees = f"the provider has its worst minute, and gets {ratio:.1f} calls for each question"
     expect("amplification", ratio, at_most=1.1, unit="calls", code="retry-storm", sees=sees)
-    share = 100 * house.share(begin=storm.end + incident.CALM)
-    sees = f"{incident.CALM:.0f} s after the provider is well again, {share:.0f} % of the questions are answered"
-    expect("answered_after", share, at_least=95.0, unit="%", code="metastable", sees=sees)
 
 
 async def _ordinary(house, incident, rng, *, rate=4.0, seconds=4.0):

@@ -318,6 +318,6 @@ def _has_sections(answer, pages, due):
     places = [text.find(pages[at].rstrip(".")) for at in due]
     lost = places.count(-1)
     expect(
-        "lost_sections", lost, at_most=0, unit="sections", code="silent-gap", sees=f"the summary lacks {lost} sections"
+        "lost_sections", lost, at_most=0, unit="sections", code="silent-gap", sees=f"the summary lacks {lost} sections",
     )
     expect("disorder", int(places != sorted(places)), at_most=0, code="disorder", sees="the sections are out of order")

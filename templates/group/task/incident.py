@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from grader.outcome import Act, Figure, Series
+from grader.world.incident import Incident
 from grader.world.scene import Scene
 from grader.world.traffic import Stream, Visits, drive
 
@@ -36,31 +37,30 @@ class House:
 
 # ------------------------------------------------------------------------------------------------ learn trigger
 
-TITLE = "Every greeting is late"
-
-
 @dataclass(frozen=True)
-class Settings:
-    """What `learn trigger --set name=value` can change. Times in virtual seconds."""
+class RushHour:
+    """Callers at a steady rate. Times in virtual seconds."""
+
+    title: ClassVar[str] = "Every greeting is late"
 
     rate: float = 2.0  # callers a second
     end: float = 20.0
 
+    def text(self) -> str:
+        return f"For {self.end:g} s, {self.rate:g} callers a second ask for a greeting."
 
-def text(settings: Settings) -> str:
-    """What happens, for people."""
-    return f"For {settings.end:g} s, {settings.rate:g} callers a second ask for a greeting."
+    def marks(self) -> tuple[tuple[float, str], ...]:
+        return ()
+
+    def play(self, scene: Scene) -> Act:
+        house = House(scene, horizon=self.end + 60)
+        callers = Stream(name="callers", path="/greeting?name=Ada", rate=self.rate, end=self.end)
+        visits = house.visits(callers, horizon=self.end + 30)
+        return Act(
+            series=(Series("greetings", "a second", tuple(visits.goodput())),),
+            figures=(Figure("the slowest greeting", visits.percentile(100), "s", PROMISED, "at_most"),),
+        )
 
 
-def marks(settings: Settings) -> tuple[tuple[float, str], ...]:
-    return ()
-
-
-def play(scene: Scene, settings: Settings) -> Act:
-    house = House(scene, horizon=settings.end + 60)
-    callers = Stream(name="callers", path="/greeting?name=Ada", rate=settings.rate, end=settings.end)
-    visits = house.visits(callers, horizon=settings.end + 30)
-    return Act(
-        series=(Series("greetings", "a second", tuple(visits.goodput())),),
-        figures=(Figure("the slowest greeting", visits.percentile(100), "s", PROMISED, "at_most"),),
-    )
+INCIDENTS: dict[int, type[Incident]] = {1: RushHour}
+"""By stage."""
