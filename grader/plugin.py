@@ -11,7 +11,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -67,11 +67,20 @@ _current: list[pytest.Item] = []
 class ProductionFailure(AssertionError):
     """The incident still happens. `code` is short and stable, `sees` is what production sees."""
 
-    def __init__(self, code: str, sees: str, about: str = "") -> None:
+    def __init__(
+        self,
+        code: str,
+        sees: str,
+        about: Sequence[str] = ("",),
+        since: float = 0.0,
+        story: Sequence[tuple[float, str]] = (),
+    ) -> None:
         super().__init__(sees)
         self.code = code
         self.sees = sees
         self.about = about
+        self.since = since
+        self.story = story
 
 
 def expect(
@@ -83,13 +92,16 @@ def expect(
     code: str,
     sees: str,
     unit: str = "",
-    about: str = "",
+    about: str | Sequence[str] = "",
+    since: float = 0.0,
+    story: Sequence[tuple[float, str]] = (),
 ) -> None:
     """State a bound on a measured figure, and record how far the figure lies from it.
 
     Exactly one of `at_most` and `at_least`. `code` is a short and stable name for the failure, `sees` what production
-    sees when the bound does not hold. The story is that of the requests whose path begins with `about`. Raises
-    ProductionFailure.
+    sees when the bound does not hold. The story is that of the requests in whose method, path and body `about` stands
+    (one for each text, if there are several) and which came at `since` or later; or, where the tape does not know it,
+    `story`: seconds, and what happened. Raises ProductionFailure.
     """
     if (at_most is None) == (at_least is None):
         raise TypeError("expect() takes either at_most or at_least")
@@ -100,7 +112,7 @@ def expect(
     if _current:
         _current[-1].stash[_metrics_key].append(Metric(metric, float(value), float(bound), relation, unit, code))
     if not holds:
-        raise ProductionFailure(code, sees, about)
+        raise ProductionFailure(code, sees, (about,) if isinstance(about, str) else tuple(about), since, story)
 
 
 # ------------------------------------------------------------------------------------------------ pytest's hooks
@@ -310,13 +322,15 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     from grader.curriculum import Trouble
     from grader.sim import HostFailed, ProbeFailed
     from grader.sim.forkserver import ForkserverGone
+    from grader.story import timeline
     from grader.world.provider import TooManyCalls
 
     made: Scene | None = item.stash.get(_scene_key, None)
     tapes = made.tapes if made else []
     todo, mistake = _unfinished(tapes), _mistake(tapes)
     if isinstance(error, ProductionFailure):
-        failure = Failure(error.code, error.sees, _blame(tapes, error.about), _story(tapes, error.about))
+        told = timeline.lines(error.story) if error.story else _story(tapes, error.about, error.since)
+        failure = Failure(error.code, error.sees, _blame(tapes, error.about), told)
         verdict = Verdict.FAILED
     elif isinstance(error, HostFailed):
         verdict = _KINDS.get(error.kind, Verdict.LEARNER_ERROR)
@@ -371,14 +385,17 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
     return None
 
 
-def _blame(tapes: list[Tape], about: str = "") -> tuple[Place, ...]:
+def _blame(tapes: list[Tape], about: Sequence[str] = ("",)) -> tuple[Place, ...]:
     """The lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
+    from grader.story import timeline
+
     for kind in ("unhandled", "escape", "blocked"):
         found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where")]
         if found:
             worst = max(found, key=lambda e: float(e.data.get("seconds", 0.0)))
             return _parse(worst.data["where"])
-    asked = {e.data["id"] for tape in tapes for e in tape.of("request") if e.data["path"].startswith(about)}
+    requests = [e for tape in tapes for e in tape.of("request")]
+    asked = {e.data["id"] for e in requests if any(timeline.is_about(e, text) for text in about)}
     calls = [e for tape in tapes for e in tape.of("call") if e.data.get("where") and e.data["cause"] in asked]
     return _parse(calls[-1].data["where"]) if calls else ()
 
@@ -391,10 +408,10 @@ def _places(places: tuple[Any, ...]) -> tuple[Place, ...]:
     return tuple(Place(place.file, place.line, place.function) for place in places)
 
 
-def _story(tapes: list[Tape], about: str = "") -> tuple[str, ...]:
+def _story(tapes: list[Tape], about: Sequence[str] = ("",), since: float = 0.0) -> tuple[str, ...]:
     from grader.story import timeline
 
-    return timeline.tell(tapes[-1], about) if tapes else ()
+    return timeline.tell(tapes[-1], about, since) if tapes else ()
 
 
 def _printed(made: Scene | None) -> tuple[str, ...]:

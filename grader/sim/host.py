@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 CRASH = "the host crashed"
 
+PREVIEW = 60
+"""Bytes of a request's body that the tape keeps, for the story."""
+
 MOST_BYTES = 256 * 1024 * 1024
 """Bytes that one life of a host may send, in all."""
 
@@ -192,10 +195,11 @@ class Host:
     async def stop(self) -> None:
         """End in order, as on SIGTERM: requests in flight finish, the lifespan's shutdown runs."""
         if self.alive:
+            self._sim.tape.record("stop", self.name)
             self._stopping = asyncio.get_running_loop().create_future()
             self.deliver(wire.Stop())
             await self._stopping
-            self._sim.tape.record("stop", self.name)
+            self._sim.tape.record("stopped", self.name)
 
     def crash_at(self, effect: int | None, *, restart_after: float | None = None) -> None:
         """Crash right behind this host's `effect`-th effect (from 1; None for never). See `crashpoints.py`.
@@ -219,7 +223,8 @@ class Host:
         ident = self._sim.next_id()
         stream = Stream(self, ident)
         route, _, query = path.partition("?")
-        self._sim.tape.record("request", self.name, id=ident, method=method, path=path)
+        text = body[:PREVIEW].decode("utf-8", "replace")
+        self._sim.tape.record("request", self.name, id=ident, method=method, path=path, text=text)
         if not self.alive:
             stream.put(ConnectionLost(f"{self.name} is down"))
             return stream

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from grader.sim.tape import Entry, Tape
 
 MOST_LINES = 12
 _WIDTH = 96
 
-_ALWAYS = ("fault", "crash", "start", "host-failed", "escape", "unhandled", "partition", "heal")
+_ALWAYS = ("fault", "crash", "stop", "stopped", "start", "host-failed", "escape", "unhandled", "partition", "heal")
 """What turns a story; but the first start of a host, with which every story begins."""
 
 _MOST_OF_A_KIND = 3
 
 
-def tell(tape: Tape, about: str = "") -> tuple[str, ...]:
+def tell(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> tuple[str, ...]:
     """The story of a run: what went wrong outside, the request that waited longest, what held the event loop.
 
-    The request is one whose path begins with `about`.
+    There is a request for each text of `about`: of those in whose method, path and body it stands, and which came at
+    `since` or later.
     """
     entries = list(tape)
     begun = {e.data["id"]: e for e in entries if e.kind == "request"}
-    candidates = {ident: e for ident, e in begun.items() if e.data["path"].startswith(about)}
     chosen: dict[int, Entry] = {}
 
     def choose(some: Iterable[Entry]) -> None:
@@ -37,10 +37,25 @@ def tell(tape: Tape, about: str = "") -> tuple[str, ...]:
     blocked = sorted((e for e in entries if e.kind == "blocked"), key=lambda e: -float(e.data["seconds"]))
     for entry in blocked[:1]:
         choose([*_behind(entry, entries, begun), entry])
-    choose(_worst_request(entries, candidates))
+    for text in about:
+        choose(_worst_request(entries, {n: e for n, e in begun.items() if e.at >= since and is_about(e, text)}))
     choose(blocked[:_MOST_OF_A_KIND])
     lines = [_line(entry, begun) for entry in sorted(chosen.values(), key=_moment)]
     return (*_merged(lines), *_remainder(entries, chosen))[:MOST_LINES]
+
+
+def lines(moments: Sequence[tuple[float, str]]) -> tuple[str, ...]:
+    """A story that somebody else knows: seconds, and what happened then."""
+    told = _merged([f"{_clock(at)}  {text}"[:_WIDTH] for at, text in moments])
+    if len(told) > MOST_LINES:
+        half = MOST_LINES // 2
+        told = [*told[:half], f"{'…':<7}  {len(told) - MOST_LINES + 1} more", *told[half + 1 - MOST_LINES :]]
+    return tuple(told)
+
+
+def is_about(request: Entry, text: str) -> bool:
+    data = request.data
+    return text in f"{data['method']} {data['path']} {data['text']}"
 
 
 def _moment(entry: Entry) -> float:
@@ -97,7 +112,8 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
     at = f" at {data['where'][0]}" if data.get("where") else ""
     match entry.kind:
         case "request":
-            text = f"{data['method']} {data['path'].partition('?')[0]} arrives (request {data['id']})"
+            body = f" {data['text']}" if data["text"] else ""
+            text = f"{data['method']} {data['path'].partition('?')[0]}{body} arrives (request {data['id']})"
         case "response":
             text = f"request {data['id']} is answered {data['status']} after {_waited(entry, begun):.1f} s"
         case "disconnect":
@@ -118,6 +134,10 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
             text = f"refused: {data['text']}{at}"
         case "crash":
             text = f"{entry.source} crashes"
+        case "stop":
+            text = f"{entry.source} is told to stop"
+        case "stopped":
+            text = f"{entry.source} has stopped"
         case "start":
             text = f"{entry.source} starts"
         case "host-failed":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import math
 import random
 from collections import Counter
@@ -76,6 +77,12 @@ class Answer:
         """A 2xx that is neither degraded nor partial."""
         return 200 <= self.status < 300 and not self.body.get("degraded") and self.body.get("status") != "partial"
 
+    @property
+    def told(self) -> str:
+        """What the client was told: "503", "200 (degraded)"; "nothing" if it gave up."""
+        lesser = "degraded" if self.body.get("degraded") else "partial" if self.body.get("status") == "partial" else ""
+        return f"{self.status or 'nothing'}{f' ({lesser})' if lesser else ''}"
+
 
 class House:
     """Everything around one replica of the assistant. The provider's latency law and faults are the caller's.
@@ -130,7 +137,7 @@ class House:
         try:
             reply = await self.replica.request(method, path, timeout=timeout, **rest)
             status, headers = reply.status, reply.headers
-            body = _object(reply)
+            body = json_object(reply.body)
             return reply
         finally:
             self.answers.append(Answer(asked, self.sim.now, method, path, status, headers, body))
@@ -191,10 +198,10 @@ class House:
         return Reply.json({"id": found.id, "title": found.title, "scanned": found.scanned, "pages": pages})
 
 
-def _object(reply: Response) -> dict[str, Any]:
+def json_object(data: bytes) -> dict[str, Any]:
     """The JSON object in a body; an empty one if there is none."""
     try:
-        body = reply.json()
+        body = json.loads(data)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}

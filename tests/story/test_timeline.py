@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.sim.tape import Tape
-from grader.story.timeline import MOST_LINES, tell
+from grader.story.timeline import MOST_LINES, lines, tell
 
 
 def at(tape: Tape, seconds: float) -> Tape:
@@ -15,11 +15,11 @@ def outage() -> Tape:
     """One question hangs on a blocking call, and the health check behind it."""
     tape = Tape()
     tape.record("start", "api")
-    at(tape, 1).record("request", "api", id=1, method="GET", path="/ask?q=x")
+    at(tape, 1).record("request", "api", id=1, method="GET", path="/ask?q=x", text="")
     at(tape, 1).record(
         "call", "api", call=7, cause=1, method="POST", url="https://llm.test/v1/chat?k=1", where=["service/app.py:9"]
     )
-    at(tape, 1.5).record("request", "api", id=2, method="GET", path="/health")
+    at(tape, 1.5).record("request", "api", id=2, method="GET", path="/health", text="")
     at(tape, 2).record("fault", "provider", fault="hang", phase="begin", begin=0.5, factor=1.0, status=0)
     at(tape, 9).record("blocked", "api", seconds=8.0, where=["service/app.py:9"])
     at(tape, 9).record("response", "api", id=2, status=200)
@@ -38,13 +38,42 @@ def test_a_story_has_the_cause_the_line_and_the_damage_in_order_of_time() -> Non
 
 
 def test_a_story_is_about_the_requests_that_were_judged() -> None:
-    assert "00:09.0  request 2 is answered 200 after 7.5 s" in tell(outage(), "/health")
+    assert "00:09.0  request 2 is answered 200 after 7.5 s" in tell(outage(), ["/health"])
+
+
+def test_a_story_can_leave_out_what_came_before() -> None:
+    tape = outage()
+    at(tape, 40).record("request", "api", id=3, method="GET", path="/ask", text="")
+    at(tape, 41).record("response", "api", id=3, status=200)
+    assert "00:41.0  request 3 is answered 200 after 1.0 s" in tell(tape, ["/ask"], since=40.0)
+
+
+def test_a_story_can_be_about_several_requests_and_about_what_they_say() -> None:
+    tape = outage()
+    at(tape, 31).record("request", "api", id=3, method="POST", path="/jobs", text='{"document": "tariff"}')
+    at(tape, 32).record("stop", "api")
+    at(tape, 33).record("stopped", "api")
+    told = tell(tape, ["/health", "tariff"])
+    assert "00:09.0  request 2 is answered 200 after 7.5 s" in told
+    assert told[-4:-1] == (
+        '00:31.0  POST /jobs {"document": "tariff"} arrives (request 3)',
+        "00:32.0  api is told to stop",
+        "00:33.0  api has stopped",
+    )
+
+
+def test_a_story_that_a_test_knows_is_told_in_as_many_lines() -> None:
+    assert lines([(0.0, "it begins"), (61.0, "it ends")]) == ("00:00.0  it begins", "01:01.0  it ends")
+    told = lines([(number, f"step {number}") for number in range(40)])
+    assert len(told) == MOST_LINES
+    assert told[5:7] == ("00:05.0  step 5", "…        29 more")
+    assert told[-1] == "00:39.0  step 39"
 
 
 def test_a_long_tape_still_makes_a_short_story_that_counts_the_rest() -> None:
     tape = outage()
     for number in range(10, 60):
-        at(tape, 31).record("request", "api", id=number, method="GET", path="/ask")
+        at(tape, 31).record("request", "api", id=number, method="GET", path="/ask", text="")
         at(tape, 32).record("disconnect", "api", id=number)
     story = tell(tape)
     assert len(story) <= MOST_LINES

@@ -186,6 +186,23 @@ def test_a_repetition_in_flight_waits_for_the_first(sim: Simulation, make_client
     assert len(client.provider.invoice) == 1
 
 
+def test_a_provider_that_joins_no_calls_makes_what_is_in_work_again(sim: Simulation, make_client: MakeClient) -> None:
+    client = make_client(joins=False)
+    key = {"idempotency-key": "i1"}
+
+    async def scenario() -> list[Got]:
+        gone = await client.chat("a?", headers=key, patience=0.5)
+        in_work, other = await _all([client.chat("a?", headers=key), client.chat("b?", headers=key)])
+        return [gone, in_work, other, await client.chat("a?", headers=key)]
+
+    _, in_work, other, later = sim.run(scenario())
+    assert in_work.at == pytest.approx(1.5)
+    assert other.status == 400
+    assert later.body == in_work.body
+    assert later.headers["idempotent-replayed"] == "true"
+    assert len(client.provider.invoice) == 2
+
+
 def test_a_key_with_another_request_is_refused(sim: Simulation, make_client: MakeClient) -> None:
     client = make_client()
     key = {"idempotency-key": "i1"}

@@ -53,36 +53,39 @@ async def blocking_beside_a_ticker(ports, seconds, value):
 
 
 async def bounded(ports, durations, limit):
-    """Gather calls of these durations; the results, how many ran at once at most, and how long it took."""
-    now, most = 0, 0
+    """Gather calls of these durations; the results, how many ran at once at most, how long it took, and what happened."""
+    now, most, story, began = 0, 0, [], time.monotonic()
 
     def call(number, seconds):
         async def run():
             nonlocal now, most
             now += 1
             most = max(most, now)
+            story.append([time.monotonic() - began, f"call {number} begins: {now} at once"])
             await asyncio.sleep(seconds)
             now -= 1
             return number
 
         return run
 
-    began = time.monotonic()
     results = await ports.gather_bounded([call(n, d) for n, d in enumerate(durations)], limit)
-    return {"results": list(results), "most": most, "seconds": time.monotonic() - began}
+    return {"results": list(results), "most": most, "seconds": time.monotonic() - began, "story": story}
 
 
 async def bounded_with_a_failure(ports, count, limit, failing):
-    """One of `count` calls fails after 0.1 s, the others take 1 s: what was raised, and how many still finished later."""
-    finished = 0
+    """One of `count` calls fails after 0.1 s, the others take 1 s: what was raised, how many still finished later, and what
+    happened."""
+    finished, story, began = 0, [], time.monotonic()
 
     def call(number):
         async def run():
             nonlocal finished
             if number == failing:
                 await asyncio.sleep(0.1)
+                story.append([time.monotonic() - began, f"call {number} raises LookupError"])
                 raise LookupError(f"call {number}")
             await asyncio.sleep(1)
+            story.append([time.monotonic() - began, f"call {number} comes to its end"])
             finished += 1
 
         return run
@@ -93,8 +96,9 @@ async def bounded_with_a_failure(ports, count, limit, failing):
     except Exception as error:
         raised = type(error).__name__
     before = finished
+    story.append([time.monotonic() - began, f"gather_bounded raises {raised or 'nothing'}"])
     await asyncio.sleep(5)
-    return {"raised": raised, "finished_later": finished - before}
+    return {"raised": raised, "finished_later": finished - before, "story": story}
 
 
 # ------------------------------------------------------------------------------------------------ stage 2
@@ -133,15 +137,16 @@ def delays(ports, attempts, draws, base, cap, seed):
 
 async def breaker(ports, settings, steps):
     """Play `steps` on one breaker. ["sleep", s] lets time pass. ["call", n, how, s] lets n callers at it at once, whose
-    functions take s seconds and then end as `how` says; what was made, refused, failed and answered comes back."""
-    made = ports.circuit_breaker(**settings)
+    functions take s seconds and then end as `how` says; for each: when it was, and what was made, refused, failed and
+    answered."""
+    made, began = ports.circuit_breaker(**settings), time.monotonic()
     seen, under_way = [], []
     for step, *rest in steps:
         if step == "sleep":
             await asyncio.sleep(rest[0])
             continue
         count, how, seconds = rest
-        tally = {"made": 0, "refused": 0, "failed": 0, "answered": 0}
+        tally = {"at": time.monotonic() - began, "made": 0, "refused": 0, "failed": 0, "answered": 0}
         callers = [asyncio.create_task(_caller(ports, made, tally, how, seconds)) for _ in range(count)]
         if step == "begin":  # and go on while they are under way
             under_way += callers
@@ -181,8 +186,8 @@ async def _caller(ports, breaker, tally, how, seconds):
 
 async def partial(ports, plans, limit, seconds):
     """gather_partial of calls that take so long and then end as told: what came, what is missing, how many ran at once,
-    how long it took, what was raised, and how many still ended later."""
-    now, most, ended = 0, 0, 0
+    how long it took, what was raised, how many still ended later, and what happened."""
+    now, most, ended, story, began = 0, 0, 0, [], time.monotonic()
 
     def call(number, lasts, how):
         async def run():
@@ -192,6 +197,7 @@ async def partial(ports, plans, limit, seconds):
             try:
                 await asyncio.sleep(lasts)
                 ended += 1
+                story.append([time.monotonic() - began, f"call {number} ends ({how})"])
             finally:
                 now -= 1
             if how == "other":
@@ -202,7 +208,7 @@ async def partial(ports, plans, limit, seconds):
 
         return run
 
-    began, raised, results, missing = time.monotonic(), "", {}, []
+    raised, results, missing = "", {}, []
     try:
         found = await ports.gather_partial([call(n, *plan) for n, plan in enumerate(plans)], limit, seconds)
         results, missing = found.results, found.missing
@@ -211,10 +217,12 @@ async def partial(ports, plans, limit, seconds):
     except Exception as error:
         raised = type(error).__name__
     spent, before = time.monotonic() - began, ended
+    told = f"raises {raised}" if raised else f"returns, and names {list(missing)} as missing"
+    story.append([spent, f"gather_partial {told}"])
     await asyncio.sleep(100)
     return {
         "results": [[number, result] for number, result in results.items()], "missing": list(missing), "most": most,
-        "seconds": spent, "raised": raised, "ended_later": ended - before,
+        "seconds": spent, "raised": raised, "ended_later": ended - before, "story": story,
     }  # fmt: skip
 
 

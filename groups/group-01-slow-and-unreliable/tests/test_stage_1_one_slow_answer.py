@@ -182,16 +182,17 @@ def test_deadline_counts_down(scene, incident, probes):
     pauses = [seconds * rng.uniform(0.2, 0.4), seconds * rng.uniform(0.2, 0.4), seconds]
     house = incident.House(scene)
     seen = house.run(lambda: house.replica.probe(probes.deadline, seconds, pauses))
-    spent = 0.0
+    spent, story = 0.0, [(0.0, f"a Deadline of {seconds:.1f} s is made")]
     for pause, (remaining, raised) in zip([0.0, *pauses], seen, strict=True):
         spent += pause
         left = max(0.0, seconds - spent)
         off = abs(remaining - left)
         sees = f"{spent:.1f} s into a budget of {seconds:.1f} s, remaining() says {remaining:.2f}"
-        expect("remaining_off", off, at_most=0.01, unit="s", code="wrong-deadline", sees=sees)
         said = "raises" if raised else "does not raise"
+        story.append((spent, f"remaining() is {remaining:.2f}, check() {said}"))
+        expect("remaining_off", off, at_most=0.01, unit="s", code="wrong-deadline", sees=sees, story=story)
         sees = f"{spent:.1f} s into a budget of {seconds:.1f} s, check() {said}"
-        expect("check_wrong", int(raised != (left == 0.0)), at_most=0, code="wrong-deadline", sees=sees)
+        expect("check_wrong", int(raised != (left == 0.0)), at_most=0, code="wrong-deadline", sees=sees, story=story)
 
 
 @pytest.mark.pattern("sync-vs-async")
@@ -203,10 +204,16 @@ def test_run_blocking_leaves_the_loop_free(scene, incident, probes):
     seen = house.run(lambda: house.replica.probe(probes.blocking_beside_a_ticker, seconds, value))
     due = seconds / 0.05
     sees = f"in {seconds:.1f} s of blocking work, others get {seen['ticks']} turns of about {due:.0f}"
-    expect("turns", seen["ticks"], at_least=0.9 * due - 1, unit="turns", code="loop-blocked", sees=sees)
-    expect("result_lost", int(seen["result"] != value), at_most=0, code="lost-result", sees="the work's result is lost")
+    story = [
+        (0.0, f"a ticker has a turn every 50 ms; run_blocking of {seconds:.1f} s of work begins"),
+        (seconds, f"it ends; the ticker had {seen['ticks']} turns; the result is {seen['result']} (due: {value})"),
+        (seconds, f"run_blocking of work that raises LookupError: {seen['error'] or 'nothing is raised'}"),
+    ]
+    expect("turns", seen["ticks"], at_least=0.9 * due - 1, unit="turns", code="loop-blocked", sees=sees, story=story)
+    lost = int(seen["result"] != value)
+    expect("result_lost", lost, at_most=0, code="lost-result", sees="the work's result is lost", story=story)
     lost = int(seen["error"] != "as planned")
-    expect("error_lost", lost, at_most=0, code="lost-result", sees="the work's exception is lost")
+    expect("error_lost", lost, at_most=0, code="lost-result", sees="the work's exception is lost", story=story)
 
 
 @pytest.mark.pattern("sync-vs-async")
@@ -224,17 +231,19 @@ def test_gather_bounded_is_bounded(scene, incident, probes):
 
     good, bad = house.run(play)
     sees = f"{good['most']} calls run at once, with a limit of {limit}"
-    expect("at_once", good["most"], at_most=limit, unit="calls", code="unbounded", sees=sees)
+    expect("at_once", good["most"], at_most=limit, unit="calls", code="unbounded", sees=sees, story=good["story"])
     ideal = sum(durations) / limit
     sees = f"{len(durations)} calls with a limit of {limit} take {good['seconds']:.1f} s; {ideal:.1f} s would do"
-    expect("gather_seconds", good["seconds"], at_most=2 * ideal, unit="s", code="one-by-one", sees=sees)
+    expect("gather_seconds", good["seconds"], at_most=2 * ideal, unit="s", code="one-by-one", sees=sees, story=good["story"])
     wrong = int(good["results"] != list(range(len(durations))))
-    expect("disorder", wrong, at_most=0, code="disorder", sees="the results are not in the order of the calls")
+    sees = "the results are not in the order of the calls"
+    expect("disorder", wrong, at_most=0, code="disorder", sees=sees, story=good["story"])
     sees = f"one call raises LookupError, and the caller gets {bad['raised'] or 'nothing'}"
-    expect("error_lost", int(bad["raised"] != "LookupError"), at_most=0, code="lost-result", sees=sees)
+    lost = int(bad["raised"] != "LookupError")
+    expect("error_lost", lost, at_most=0, code="lost-result", sees=sees, story=bad["story"])
     left = bad["finished_later"]
     sees = f"one call has failed and the caller was told; {left} others still run to their end, unseen and billed"
-    expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees)
+    expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees, story=bad["story"])
 
 
 @pytest.mark.pattern("sync-vs-async")
@@ -288,6 +297,6 @@ def _ended_as_agreed(house, begin=0.0):
     """Out of time is 503 or 504, or what stage 3 has in its place: never a 200 without an answer, nor a 500."""
     ends = [a for a in house.answers if a.asked >= begin]
     others = [a for a in ends if a.status not in (503, 504) and not (a.status == 200 and not a.whole)]
-    told = ", ".join(sorted({str(a.status or "a time-out") for a in others}))
+    told = ", ".join(sorted({a.told for a in others}))
     sees = f"out of time, {len(others)} of {len(ends)} requests end with {told} instead of 503 or 504"
     expect("wrong_endings", len(others), at_most=0, code="wrong-ending", sees=sees)

@@ -6,6 +6,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 import asyncio
 import email.utils
 import math
+from collections import Counter
 
 import pytest
 from grader.plugin import expect
@@ -42,9 +43,9 @@ def test_what_passes_is_tried_again(scene, incident):
 
     answers = house.run(play)
     lost = [a for a in answers if not a.whole]
-    told = ", ".join(sorted({str(a.status or "nothing") for a in lost}))
+    told = ", ".join(sorted({a.told for a in lost}))
     sees = f"one call of each request fails for a moment, and {len(lost)} of {len(answers)} end with {told}"
-    expect("lost", len(lost), at_most=0, unit="requests", code="not-retried", sees=sees)
+    expect("lost", len(lost), at_most=0, unit="requests", code="not-retried", sees=sees, about=_first(lost))
 
 
 @pytest.mark.pattern("retry")
@@ -57,13 +58,13 @@ def test_our_own_fault_is_not_tried_again(scene, incident):
     ]
     house = incident.House(scene, fails=fails)
     answers = house.run(lambda: _all(house, [incident.about(flight) for flight in flights]))
-    most = max(_calls(house, flight) for flight in flights)
+    most, flight = max((_calls(house, flight), flight) for flight in flights)
     sees = f"the provider says that a request is wrong, and is asked the same {most} times"
-    expect("calls", most, at_most=1, unit="calls", code="hopeless-retry", sees=sees)
+    expect("calls", most, at_most=1, unit="calls", code="hopeless-retry", sees=sees, about=flight)
     others = [a for a in answers if a.status != 502]
-    told = ", ".join(sorted({str(a.status or "nothing") for a in others}))
+    told = ", ".join(sorted({a.told for a in others}))
     sees = f"the provider refuses what we sent it, and {len(others)} of {len(answers)} travellers get {told} instead of 502"
-    expect("wrong_endings", len(others), at_most=0, code="wrong-ending", sees=sees)
+    expect("wrong_endings", len(others), at_most=0, code="wrong-ending", sees=sees, about=_first(others))
 
 
 @pytest.mark.pattern("retry")
@@ -84,12 +85,13 @@ def test_tries_do_not_multiply(scene, incident):
         await house.send("GET", incident.about(flight))
 
     house.run(play)
-    most = max(_calls(house, flight), _calls(house, section))
-    least = min(_calls(house, flight), _calls(house, section))
-    sees = "a call fails for a moment, and is given up at once"
-    expect("fewest_tries", least, at_least=2, unit="tries", code="not-retried", sees=sees)
-    sees = f"the provider cannot do one section, and is asked for it {most} times: layers of retries multiply"
-    expect("most_tries", most, at_most=TRIES, unit="tries", code="too-many-tries", sees=sees)
+    tries = {"a question": _calls(house, flight), "a section": _calls(house, section)}
+    what = {"a question": flight, "a section": "/documents"}
+    few, many = min(tries, key=tries.get), max(tries, key=tries.get)
+    sees = f"the provider cannot answer {few} now, and it is given up after {tries[few]} try"
+    expect("fewest_tries", tries[few], at_least=2, unit="tries", code="not-retried", sees=sees, about=what[few])
+    sees = f"the provider cannot do {many}, and is asked for it {tries[many]} times: layers of retries multiply"
+    expect("most_tries", tries[many], at_most=TRIES, unit="tries", code="too-many-tries", sees=sees, about=what[many])
 
 
 @pytest.mark.pattern("retry")
@@ -104,15 +106,16 @@ def test_one_call_has_one_key(scene, incident):
     house = incident.House(scene, fails=lost)
     paths = [incident.about(flight) for flight in (*flights, flights[3])]  # the last is asked by two travellers
     answers = house.run(lambda: _all(house, paths))
-    good = sum(a.whole for a in answers)
+    lost = [a for a in answers if not a.whole]
+    good = len(paths) - len(lost)
     sees = f"three replies are lost on their way, and {good} of {len(paths)} travellers are answered"
-    expect("answered", good, at_least=len(paths), unit="travellers", code="not-retried", sees=sees)
+    expect("answered", good, at_least=len(paths), unit="travellers", code="not-retried", sees=sees, about=_first(lost))
     twice = len(house.provider.invoice) - len(paths)
     sees = f"a reply is lost, the call is made again, and {twice} of {len(paths)} answers are billed twice"
-    expect("billed_twice", twice, at_most=0, unit="answers", code="billed-twice", sees=sees)
+    expect("billed_twice", twice, at_most=0, unit="answers", code="billed-twice", sees=sees, about=flights[0])
     keys = len(house.tries())
     sees = f"{len(paths)} calls have {keys} keys: the provider takes the question of one traveller for that of another"
-    expect("keys", keys, at_least=len(paths), unit="keys", code="shared-key", sees=sees)
+    expect("keys", keys, at_least=len(paths), unit="keys", code="shared-key", sees=sees, about=flights[3])
 
 
 @pytest.mark.pattern("retry")
@@ -134,16 +137,19 @@ def test_retry_after_is_honoured(scene, incident):
         return ends
 
     answers = house.run(play)
-    early = 0.0
+    early, hasty = 0.0, flights[0]
     for number, flight in enumerate(flights):
         _, end, _ = windows[number // 3]
         arrived = [entry.arrived for entry in house.provider.log if flight in entry.prompt]
-        early = max([early, *(end - at for at in arrived[1:])])
+        early, hasty = max([(early, hasty), *((end - at, flight) for at in arrived[1:])])
     sees = f"the provider says when to come again, and is asked {early:.1f} s before that"
-    expect("early", early, at_most=0.05, unit="s", code="retry-after-ignored", sees=sees)
-    good = sum(a.whole for a in answers)
+    expect("early", early, at_most=0.05, unit="s", code="retry-after-ignored", sees=sees, about=hasty)
+    lost = [a for a in answers if not a.whole]
+    good = len(answers) - len(lost)
     sees = f"a wait of 2 to 4 s would have done, and {good} of {len(answers)} travellers are answered"
-    expect("answered", good, at_least=len(answers), unit="travellers", code="not-retried", sees=sees)
+    expect(
+        "answered", good, at_least=len(answers), unit="travellers", code="not-retried", sees=sees, about=_first(lost),
+    )
 
 
 @pytest.mark.pattern("retry")
@@ -171,18 +177,27 @@ def test_retry_keeps_to_its_contract(scene, incident, probes):
         "cannot wait": "Unavailable", "too late": "DeadlineExceeded",
     }  # fmt: skip
     made = {"recovers": tries, "gives up": tries, "our fault": 1, "waits": 2, "cannot wait": 1, "too late": 0}
-    for name, (failures, kind, *_) in cases.items():
+    story = {}
+    for name, (failures, kind, asks, seconds, tries, _) in cases.items():
         calls, end = len(seen[name]["at"]), seen[name]["end"]
+        fails = f"a call fails {failures} times ({kind}, retry_after {asks:.1f})"
+        story[name] = [(0.0, f"{fails}: retry with {seconds:.0f} s and {tries} tries")]
+        story[name] += [(at, f"try {number}") for number, at in enumerate(seen[name]["at"], 1)]
+        story[name].append((seen[name]["seconds"], f"the end: {end}"))
         sees = f"retry makes {calls} of {tries} tries, where {made[name]} are due ({failures} failures, {kind})"
-        expect("tries_off", abs(calls - made[name]), at_most=0, unit="tries", code="wrong-tries", sees=sees)
+        off = abs(calls - made[name])
+        expect("tries_off", off, at_most=0, unit="tries", code="wrong-tries", sees=sees, story=story[name])
         sees = f"retry ends with {end} instead of {ends[name]} after {calls} tries ({failures} failures, {kind})"
-        expect("wrong_end", int(end != ends[name]), at_most=0, code="wrong-tries", sees=sees)
+        wrong = int(end != ends[name])
+        expect("wrong_end", wrong, at_most=0, code="wrong-tries", sees=sees, story=story[name])
     gap = seen["waits"]["at"][1] - seen["waits"]["at"][0] - 0.1
     sees = f"asked to wait {asked:.1f} s, retry waits {gap:.1f} s"
-    expect("gap_short", asked - gap, at_most=0.001, unit="s", code="retry-after-ignored", sees=sees)
+    short = asked - gap
+    expect("gap_short", short, at_most=0.001, unit="s", code="retry-after-ignored", sees=sees, story=story["waits"])
     late = seen["cannot wait"]["seconds"]
     sees = f"retry waits {late:.1f} s for a try that could only come after the deadline"
-    expect("waited_in_vain", late, at_most=1.0, unit="s", code="waits-in-vain", sees=sees)
+    told = story["cannot wait"]
+    expect("waited_in_vain", late, at_most=1.0, unit="s", code="waits-in-vain", sees=sees, story=told)
 
 
 @pytest.mark.pattern("retry")
@@ -198,7 +213,9 @@ def test_retry_after_is_read_in_both_forms(scene, incident, probes):
     seen = house.run(lambda: house.replica.probe(probes.retry_after, list(headers), now))
     for (header, due), got in zip(headers.items(), seen, strict=True):
         sees = f"“Retry-After: {header}” is read as {got:g} s instead of {due} s"
-        expect("retry_after_off", abs(got - due), at_most=0.01, unit="s", code="wrong-retry-after", sees=sees)
+        story = [(0.0, f"at {_date(now)}, retry_after_seconds({header!r}, now) is {got:g}")]
+        off = abs(got - due)
+        expect("retry_after_off", off, at_most=0.01, unit="s", code="wrong-retry-after", sees=sees, story=story)
 
 
 @pytest.mark.pattern("exponential-backoff")
@@ -211,20 +228,23 @@ def test_delay_keeps_to_its_contract(scene, incident, probes):
     seen = house.run(lambda: house.replica.probe(probes.delays, attempts, draws, base, cap, rng.randrange(10**6)))
     for attempt, waits in zip(attempts, seen["seen"], strict=True):
         longest = min(cap, base * 2 ** (attempt - 1)) if attempt < 100 else cap
+        first = ", ".join(f"{wait:.3f}" for wait in waits[:6])
+        story = [(0.0, f"delay({attempt}, rng, base={base:.2f}, cap={cap:.2f}): {first}, …")]
         over = max(waits) / longest
         sees = f"after try {attempt}, delay waits {max(waits):.2f} s, where {longest:.2f} s is the most"
-        expect("over_the_longest", over, at_most=1.0001, code="too-long-a-wait", sees=sees)
+        expect("over_the_longest", over, at_most=1.0001, code="too-long-a-wait", sees=sees, story=story)
         sees = f"after try {attempt}, delay waits {max(waits):.2f} s at most, where it may be up to {longest:.2f} s"
-        expect("reach", over, at_least=0.9, code="too-short-a-wait", sees=sees)
+        expect("reach", over, at_least=0.9, code="too-short-a-wait", sees=sees, story=story)
         spread = (max(waits) - min(waits)) / longest
         sees = f"after try {attempt}, all wait from {min(waits):.2f} to {max(waits):.2f} s: they come again together"
-        expect("spread", spread, at_least=0.35, code="no-jitter", sees=sees)
+        expect("spread", spread, at_least=0.35, code="no-jitter", sees=sees, story=story)
         low = sum(wait < min(waits) + (max(waits) - min(waits)) / 2 for wait in waits) / draws
         sees = f"after try {attempt}, {100 * low:.0f} % of the waits are in the lower half: they are not spread evenly"
-        expect("evenness", abs(low - 0.5), at_most=0.2, code="no-jitter", sees=sees)
+        expect("evenness", abs(low - 0.5), at_most=0.2, code="no-jitter", sees=sees, story=story)
     again = abs(seen["again"] - seen["seen"][0][0])
     sees = "delay does not draw from the generator that it is given"
-    expect("not_from_rng", again, at_most=1e-9, unit="s", code="foreign-chance", sees=sees)
+    story = [(0.0, f"two generators with one seed: {seen['seen'][0][0]:.3f} s and {seen['again']:.3f} s")]
+    expect("not_from_rng", again, at_most=1e-9, unit="s", code="foreign-chance", sees=sees, story=story)
 
 
 @pytest.mark.pattern("exponential-backoff")
@@ -244,10 +264,14 @@ def test_a_herd_does_not_come_back_together(scene, incident):
     for flight in herd:
         again += [entry.arrived for entry in house.provider.log if flight in entry.prompt][1:2]
     sees = f"{len(herd)} calls fail in one moment, and {len(again)} of them are tried again"
-    expect("tried_again", len(again), at_least=len(herd), unit="calls", code="not-retried", sees=sees)
+    expect(
+        "tried_again", len(again), at_least=len(herd), unit="calls", code="not-retried", sees=sees, about=herd[0],
+    )
     peak = max(sum(begin <= at < begin + BUCKET for at in again) for begin in again)
     sees = f"{len(herd)} calls fail in one moment, and {peak} of them come again within {1000 * BUCKET:.0f} ms"
-    expect("herd", peak, at_most=41, unit="calls", code="herd", sees=sees)
+    buckets = sorted(Counter(int(at / BUCKET) for at in again).items())
+    story = [(at * BUCKET, f"{count} of them within 20 ms, from {at * BUCKET:.2f} s on") for at, count in buckets]
+    expect("herd", peak, at_most=41, unit="calls", code="herd", sees=sees, story=story)
 
 
 @pytest.mark.pattern("circuit-breaker")
@@ -281,10 +305,12 @@ def test_breaker_opens_when_enough_has_failed(scene, incident, probes):
         if name in closed:
             calls = last["made"] + last["refused"]
             sees = f"{_told(name, minimum, failures)}, and the breaker refuses {last['refused']} of {calls} calls"
-            expect("refused", last["refused"], at_most=0, unit="calls", code="opens-too-early", sees=sees)
+            code, figure = "opens-too-early", last["refused"]
+            expect("refused", figure, at_most=0, unit="calls", code=code, sees=sees, story=_told_by(tallies))
         else:
             sees = f"{_told(name, minimum, failures)}, and the breaker still lets {last['made']} calls through"
-            expect("let_through", last["made"], at_most=0, unit="calls", code="does-not-open", sees=sees)
+            code, figure = "does-not-open", last["made"]
+            expect("let_through", figure, at_most=0, unit="calls", code=code, sees=sees, story=_told_by(tallies))
 
 
 @pytest.mark.pattern("circuit-breaker")
@@ -306,29 +332,24 @@ def test_breaker_lets_one_look_first(scene, incident, probes):
     }  # fmt: skip
     seen = _play(incident.House(scene), probes, settings, cases)
     for name in ("ends well", "ends badly"):
-        made = seen[name][1]["made"]
+        made, story = seen[name][1]["made"], _told_by(seen[name])
         sees = f"the cool-down is over, 50 callers are waiting, and {made} calls go to whoever is just getting up"
-        expect("probes", made, at_most=probing, unit="calls", code="probes-in-a-herd", sees=sees)
-        expect(
-            "no_probe", made, at_least=1, unit="calls", code="stays-open",
-            sees="the cool-down is over, and no call passes",
-        )
-    made = seen["ends badly"][2]["made"]
+        expect("probes", made, at_most=probing, unit="calls", code="probes-in-a-herd", sees=sees, story=story)
+        sees = "the cool-down is over, and no call passes"
+        expect("no_probe", made, at_least=1, unit="calls", code="stays-open", sees=sees, story=story)
+    made, story = seen["ends badly"][2]["made"], _told_by(seen["ends badly"])
     sees = f"the probe has failed, and {made} calls pass before another cool-down is over"
-    expect("after_a_bad_probe", made, at_most=0, unit="calls", code="no-second-cool-down", sees=sees)
-    for name, tally in (
-        ("well", seen["ends well"][2]), ("badly, and the next one well", seen["ends badly"][3]),
-    ):  # fmt: skip
-        made = tally["made"]
-        sees = f"the first probe has ended {name}, and still only {made} of 50 calls pass"
-        due = 50 if name == "well" else 1
-        expect("after_a_good_probe", made, at_least=due, unit="calls", code="stays-open", sees=sees)
-    made = seen["is cancelled"][2]["made"]
+    expect("after_a_bad_probe", made, at_most=0, unit="calls", code="no-second-cool-down", sees=sees, story=story)
+    for name, ended, due in (("ends well", "well", 50), ("ends badly", "badly, and the next one well", 1)):
+        made, story = seen[name][-1]["made"], _told_by(seen[name])
+        sees = f"the first probe has ended {ended}, and still only {made} of 50 calls pass"
+        expect("after_a_good_probe", made, at_least=due, unit="calls", code="stays-open", sees=sees, story=story)
+    made, story = seen["is cancelled"][2]["made"], _told_by(seen["is cancelled"])
     sees = "a probe was cancelled before it ended, and from then on no call passes at all"
-    expect("after_a_cancelled_probe", made, at_least=1, unit="calls", code="stays-open", sees=sees)
-    made = seen["old news"][2]["made"]
+    expect("after_a_cancelled_probe", made, at_least=1, unit="calls", code="stays-open", sees=sees, story=story)
+    made, story = seen["old news"][2]["made"], _told_by(seen["old news"])
     sees = f"a call from before ends well while the breaker is open, and {made} calls pass"
-    expect("closed_by_an_old_call", made, at_most=0, unit="calls", code="old-news", sees=sees)
+    expect("closed_by_an_old_call", made, at_most=0, unit="calls", code="old-news", sees=sees, story=story)
 
 
 @pytest.mark.pattern("circuit-breaker")
@@ -350,14 +371,14 @@ def test_breaker_counts_no_refusals(scene, incident, probes):
     seen = house.run(play)
     refused = seen[1]["refused"]
     sees = f"callers made mistakes of their own, and the breaker refuses {refused} of 10 calls to a healthy provider"
-    expect("refused", refused, at_most=0, unit="calls", code="counts-refusals", sees=sees)
+    expect("refused", refused, at_most=0, unit="calls", code="counts-refusals", sees=sees, story=_told_by(seen))
     answers = [a for a in house.answers if "children" not in a.path]
-    lost = sum(not a.whole for a in answers)
-    sees = f"some requests are wrong, and {lost} of {len(answers)} travellers who asked rightly get no answer"
-    expect("lost", lost, at_most=0, unit="travellers", code="counts-refusals", sees=sees)
+    lost = [a for a in answers if not a.whole]
+    sees = f"some requests are wrong, and {len(lost)} of {len(answers)} travellers who asked rightly get no answer"
+    expect("lost", len(lost), at_most=0, unit="travellers", code="counts-refusals", sees=sees, about=_first(lost))
     told = [a for a in house.answers if "children" in a.path and a.status != 502]
     sees = f"the provider refuses what we sent, and {len(told)} travellers are told something else than 502"
-    expect("wrong_endings", len(told), at_most=0, code="wrong-ending", sees=sees)
+    expect("wrong_endings", len(told), at_most=0, code="wrong-ending", sees=sees, about=_first(told))
 
 
 @pytest.mark.pattern("circuit-breaker")
@@ -386,11 +407,11 @@ def test_each_dependency_has_its_own_breaker(scene, incident):
     visits = house.visits(asks, summaries, horizon=80.0)
     calls, wanted = len(house.library_calls), len(visits.of("summary"))
     sees = f"the library is down, and is called {calls} times for {wanted} summaries"
-    expect("calls_while_down", calls, at_most=0.6 * wanted, unit="calls", code="no-breaker", sees=sees)
+    expect("calls_while_down", calls, at_most=0.6 * wanted, unit="calls", code="no-breaker", sees=sees, about="/documents")
     answers = [a for a in house.answers if a.path.startswith("/ask")]
-    lost = sum(not a.whole for a in answers)
-    sees = f"the library is down, and {lost} of {len(answers)} questions, which do not need it, get no answer"
-    expect("lost", lost, at_most=0, unit="questions", code="one-breaker-for-all", sees=sees)
+    lost = [a for a in answers if not a.whole]
+    sees = f"the library is down, and {len(lost)} of {len(answers)} questions, which do not need it, get no answer"
+    expect("lost", len(lost), at_most=0, unit="questions", code="one-breaker-for-all", sees=sees, about=_first(lost))
 
 
 @pytest.mark.pattern("retry", "exponential-backoff", "circuit-breaker")
@@ -418,6 +439,20 @@ async def _ordinary(house, incident, rng, *, rate=4.0, seconds=4.0):
 async def _all(house, paths):
     """All at once, and what they came to."""
     return await asyncio.gather(*(house.send("GET", path) for path in paths))
+
+
+def _first(answers):
+    """What the story is about: the first of these."""
+    return [answer.path for answer in answers[:1]]
+
+
+def _told_by(tallies):
+    """The story of a breaker, by its callers."""
+    return [
+        (each["at"], f"{each['made'] + each['refused']} at once: {each['made']} pass ({each['failed']} fail), "
+         f"{each['refused']} are refused")
+        for each in tallies
+    ]  # fmt: skip
 
 
 def _calls(house, text):

@@ -29,17 +29,19 @@ def test_what_has_come_is_not_thrown_away(scene, incident):
     """3 of 20 sections fail: a summary of 17."""
     rng = scene.rng("sections")
     lame = sorted(rng.sample(range(20), 3))
-    house = incident.House(scene, fails=_lame(incident, rng, lambda: [pages[at] for at in lame]))
+    house = incident.House(scene, fails=_lame(rng, lambda: [pages[at] for at in lame]))
     pages = house.document("tariff", sections=20).pages
     answer = house.run(lambda: _summary_after_quiet(house, incident, rng))
-    sees = f"17 of 20 sections are summarised and billed, and the traveller gets {answer.status or 'nothing'}"
-    expect("thrown_away", int(answer.status != 200), at_most=0, code="all-or-nothing", sees=sees)
+    sees = f"17 of 20 sections are summarised and billed, and the traveller gets {answer.told}"
+    expect("thrown_away", int(answer.status != 200), at_most=0, code="all-or-nothing", sees=sees, about="/documents")
     seconds = answer.ended - answer.asked
     sees = f"3 of 20 sections do not come, and the summary of the others takes {seconds:.1f} s"
-    expect("summary_seconds", seconds, at_most=incident.SUMMARY_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
+    most = incident.SUMMARY_BUDGET + GRACE
+    expect("summary_seconds", seconds, at_most=most, unit="s", code="no-deadline", sees=sees, about="/documents")
     status, missing = answer.body.get("status"), answer.body.get("missing")
     sees = f"sections {lame} did not come, and the summary says status {status!r}, missing {missing}"
-    expect("not_told", int(status != "partial" or missing != lame), at_most=0, code="silent-gap", sees=sees)
+    wrong = int(status != "partial" or missing != lame)
+    expect("not_told", wrong, at_most=0, code="silent-gap", sees=sees, about="/documents")
     _has_sections(answer, pages, [at for at in range(20) if at not in lame])
 
 
@@ -49,23 +51,26 @@ def test_half_is_never_kept_as_whole(scene, incident):
     rng = scene.rng("sections")
     count = rng.randrange(9, 14)
     lame = sorted(rng.sample(range(count), 2))
-    house = incident.House(scene, fails=_lame(incident, rng, lambda: [pages[at] for at in lame], end=60.0))
+    house = incident.House(scene, fails=_lame(rng, lambda: [pages[at] for at in lame], end=60.0))
     pages = house.document("tariff", sections=count).pages
 
     async def play():
         first = await _summary_after_quiet(house, incident, rng)
+        sees = f"2 of {count} sections do not come, and the traveller gets {first.told}"
+        lost = int(first.status != 200)
+        expect("thrown_away", lost, at_most=0, code="all-or-nothing", sees=sees, about="/documents")
         await house.sim.until(90.0)
-        return first, await house.send("POST", "/documents/tariff/summary")
+        return await house.send("POST", "/documents/tariff/summary")
 
-    first, second = house.run(play)
-    sees = f"2 of {count} sections do not come, and the traveller gets {first.status or 'nothing'}"
-    expect("thrown_away", int(first.status != 200), at_most=0, code="all-or-nothing", sees=sees)
+    second = house.run(play)
     missing = second.body.get("missing")
     sees = f"the provider is well again, and a new summary still lacks sections {missing}"
-    expect("still_missing", int(missing != []), at_most=0, code="half-kept", sees=sees)
+    kept = int(missing != [])
+    expect("still_missing", kept, at_most=0, code="half-kept", sees=sees, about="/documents", since=90.0)
     status = second.body.get("status")
     sees = f"nothing is missing, and the summary says status {status!r}"
-    expect("not_complete", int(status != "complete"), at_most=0, code="half-kept", sees=sees)
+    kept = int(status != "complete")
+    expect("not_complete", kept, at_most=0, code="half-kept", sees=sees, about="/documents", since=90.0)
     _has_sections(second, pages, range(count))
 
 
@@ -74,15 +79,14 @@ def test_nothing_is_not_a_partial_result(scene, incident):
     """No section at all is no summary."""
     rng = scene.rng("sections")
     house = incident.House(scene, fails=[faults.failing(0.0, 1000.0, rng.choice((500, 503)))])
-    wrong = incident.House(
-        scene, fails=[faults.failing(0.0, 1000.0, 400, when=lambda call: lame in call.body.decode())]
-    )
     house.document("tariff", sections=rng.randrange(3, 12))
-    lame = rng.choice(wrong.document("tariff", sections=rng.randrange(3, 12)).pages)
     answer = house.run(lambda: house.send("POST", "/documents/tariff/summary"))
     sees = f"not one section could be summarised, and the answer is {answer.status} with status {answer.body.get('status')!r}"
     expect("wrong_ending", int(answer.status not in (503, 504)), at_most=0, code="wrong-ending", sees=sees)
-    answer = wrong.run(lambda: wrong.send("POST", "/documents/tariff/summary"))
+    refused = faults.failing(0.0, 1000.0, 400, when=lambda call: lame in call.body.decode())
+    house = incident.House(scene, fails=[refused])
+    lame = rng.choice(house.document("tariff", sections=rng.randrange(3, 12)).pages)
+    answer = house.run(lambda: house.send("POST", "/documents/tariff/summary"))
     sees = f"the provider says 400 to one section, which is our own fault, and the answer is {answer.status} instead of 502"
     expect("hidden_fault", int(answer.status != 502), at_most=0, code="hides-faults", sees=sees)
 
@@ -106,21 +110,21 @@ def test_gather_partial_keeps_to_its_contract(scene, incident, probes):
 
     good, bad = house.run(play)
     sees = f"5 of {count} calls do not come, and gather_partial raises {good['raised']}"
-    expect("raised", int(good["raised"] != ""), at_most=0, code="all-or-nothing", sees=sees)
+    expect("raised", int(good["raised"] != ""), at_most=0, code="all-or-nothing", sees=sees, story=good["story"])
     sees = f"calls {lame} do not come, and {good['missing']} are named as missing"
-    expect("missing_off", int(good["missing"] != lame), at_most=0, code="silent-gap", sees=sees)
+    expect("missing_off", int(good["missing"] != lame), at_most=0, code="silent-gap", sees=sees, story=good["story"])
     due = [[at, f"result {at}"] for at in range(count) if at not in lame]
     sees = f"{len(due)} of {count} calls come, and the results are those of {[at for at, _ in good['results']]}"
-    expect("results_off", int(good["results"] != due), at_most=0, code="wrong-results", sees=sees)
+    expect("results_off", int(good["results"] != due), at_most=0, code="wrong-results", sees=sees, story=good["story"])
     sees = f"{good['most']} calls run at once, with a limit of {limit}"
-    expect("at_once", good["most"], at_most=limit, unit="calls", code="unbounded", sees=sees)
+    expect("at_once", good["most"], at_most=limit, unit="calls", code="unbounded", sees=sees, story=good["story"])
     sees = f"the time is {seconds:.1f} s, and gather_partial takes {good['seconds']:.1f} s"
-    expect("over_time", good["seconds"] - seconds, at_most=0.1, unit="s", code="no-deadline", sees=sees)
+    expect("over_time", good["seconds"] - seconds, at_most=0.1, unit="s", code="no-deadline", sees=sees, story=good["story"])
     sees = f"one call raises LookupError, which is a fault of our own, and the caller gets {bad['raised'] or 'nothing'}"
-    expect("error_lost", int(bad["raised"] != "LookupError"), at_most=0, code="hides-faults", sees=sees)
+    expect("error_lost", int(bad["raised"] != "LookupError"), at_most=0, code="hides-faults", sees=sees, story=bad["story"])
     left = good["ended_later"] + bad["ended_later"]
     sees = f"the result is there, and {left} calls still run to their end, unseen and billed"
-    expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees)
+    expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees, story=good["story"] if good["ended_later"] else bad["story"])
 
 
 @pytest.mark.pattern("graceful-degradation")
@@ -143,14 +147,15 @@ def test_an_outage_is_bridged(scene, incident, how):
         return before, during, late, unknown
 
     before, during, late, unknown = house.run(play)
-    proper = sum(not a.whole for a in before)
-    sees = f"the provider is well, and {proper} of {len(before)} answers are degraded, or none"
-    expect("degraded_in_peace", proper, at_most=0, unit="answers", code="always-degraded", sees=sees)
+    poor = sum(not a.whole for a in before)
+    sees = f"the provider is well, and {poor} of {len(before)} answers are degraded, or none"
+    expect("degraded_in_peace", poor, at_most=0, unit="answers", code="always-degraded", sees=sees)
     everybody = [*during, *late, *unknown]
     lost = [a for a in everybody if a.status != 200 or not a.body.get("answer")]
-    told = ", ".join(sorted({str(a.status or "nothing") for a in lost}))
+    told = ", ".join(sorted({a.told for a in lost}))
     sees = f"the provider is down, and {len(lost)} of {len(everybody)} travellers get {told}"
-    expect("lost", len(lost), at_most=0, unit="travellers", code="not-degraded", sees=sees)
+    about = [a.path for a in lost[:1]]
+    expect("lost", len(lost), at_most=0, unit="travellers", code="not-degraded", sees=sees, about=about)
     worst = max(a.ended - a.asked for a in everybody)
     sees = f"the provider is down, and a traveller waits {worst:.1f} s for an answer that needed nobody"
     expect("ask_worst", worst, at_most=incident.ASK_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
@@ -158,20 +163,23 @@ def test_an_outage_is_bridged(scene, incident, how):
     sees = f"{unmarked} of {len(everybody)} answers were made without the provider, and do not say so"
     expect("unmarked", unmarked, at_most=0, unit="answers", code="passed-off-as-fresh", sees=sees)
     for first, *again in zip(before, during, late, strict=True):
+        told = first.body.get("answer")
+        story = [(first.ended, f"{first.path} is answered “{told}”")]
         for answer in again:
-            said = answer.body["answer"]
-            sees = f"“{first.body.get('answer')}” was the last good answer, and now the traveller gets “{said}”"
-            expect("other_answer", int(said != first.body.get("answer")), at_most=0, code="forgotten", sees=sees)
-            off = _age_off(answer, first)
-            due = answer.ended - first.ended
-            sees = f"an answer of {due:.0f} s ago says that its age is {answer.body.get('age')}"
-            expect("age_off", off, at_most=1.5, unit="s", code="wrong-age", sees=sees)
+            said, age, due = str(answer.body["answer"]), answer.body.get("age"), answer.ended - first.ended
+            story.append((answer.ended, f"again: degraded, age {age}, “{said}”"))
+            sees = f"“{told}” was the last good answer, and now the traveller gets “{said}”"
+            expect("other_answer", int(said != told), at_most=0, code="forgotten", sees=sees, story=story)
+            off = abs(age - due) if isinstance(age, (int, float)) else 1e6
+            sees = f"an answer of {due:.0f} s ago says that its age is {age}"
+            expect("age_off", off, at_most=1.5, unit="s", code="wrong-age", sees=sees, story=story)
     for (question, fact), answer in zip(RULES.items(), unknown, strict=True):
-        sees = f"“{question}” was never asked before, and is answered with “{answer.body['answer']}”"
-        expect("other_rule", int(fact not in answer.body["answer"]), at_most=0, code="beside-the-point", sees=sees)
-        age = answer.body.get("age", "missing")
+        said, age = str(answer.body["answer"]), answer.body.get("age", "missing")
+        story = [(answer.ended, f"“{question}” is answered “{said}”, age {age}")]
+        sees = f"“{question}” was never asked before, and is answered with “{said}”"
+        expect("other_rule", int(fact not in said), at_most=0, code="beside-the-point", sees=sees, story=story)
         sees = f"a rule stands in for an answer, and says that its age is {age}"
-        expect("age_of_a_rule", int(age is not None), at_most=0, code="wrong-age", sees=sees)
+        expect("age_of_a_rule", int(age is not None), at_most=0, code="wrong-age", sees=sees, story=story)
 
 
 @pytest.mark.pattern("graceful-degradation")
@@ -187,13 +195,15 @@ def test_our_own_fault_is_not_degraded_away(scene, incident):
         return before, await _one_by_one(house, known, 0.5)
 
     before, after = house.run(play)
-    well = sum(not a.whole for a in before)
-    sees = f"the provider is well, and {well} of {len(before)} answers are degraded, or none"
-    expect("degraded_in_peace", well, at_most=0, unit="answers", code="always-degraded", sees=sees)
+    poor = sum(not a.whole for a in before)
+    sees = f"the provider is well, and {poor} of {len(before)} answers are degraded, or none"
+    expect("degraded_in_peace", poor, at_most=0, unit="answers", code="always-degraded", sees=sees)
     others = [a for a in after if a.status != 502]
-    told = ", ".join(sorted({str(a.status or "nothing") for a in others}))
+    told = ", ".join(sorted({a.told for a in others}))
     sees = f"all that we send is wrong, and nobody will hear of it: {len(others)} of {len(after)} travellers get {told}"
-    expect("hidden", len(others), at_most=0, unit="travellers", code="hides-faults", sees=sees)
+    about = [a.path for a in others[:1]]
+    code = "hides-faults"
+    expect("hidden", len(others), at_most=0, unit="travellers", code=code, sees=sees, about=about, since=12.0)
 
 
 @pytest.mark.pattern("graceful-degradation")
@@ -210,10 +220,13 @@ def test_it_ends_with_the_outage(scene, incident):
     lost = sum(a.status != 200 for a in during)
     sees = f"the provider is down, and {lost} of {len(during)} travellers get no answer"
     expect("lost", lost, at_most=0, unit="travellers", code="not-degraded", sees=sees)
-    after = [a.asked - healed for a in house.answers if a.asked >= healed and not a.whole]
-    longest = max(after, default=0.0)
+    poor = [a for a in house.answers if a.asked >= healed and not a.whole]
+    longest = max((a.asked - healed for a in poor), default=0.0)
     sees = f"the provider has been well for {longest:.1f} s, and still answers are degraded"
-    expect("degraded_after", longest, at_most=COOLDOWN + LOOK, unit="s", code="stays-degraded", sees=sees)
+    story = [(begin, "the provider is down"), (healed, "the provider is well")]
+    story += [(a.asked, f"GET /ask is answered {a.status}, degraded: {a.body.get('degraded')}") for a in poor]
+    most = COOLDOWN + LOOK
+    expect("degraded_after", longest, at_most=most, unit="s", code="stays-degraded", sees=sees, story=story)
 
 
 @pytest.mark.pattern("graceful-degradation")
@@ -234,13 +247,15 @@ def test_a_post_is_not_answered_from_memory(scene, incident):
         )
 
     before, after, ask = house.run(play)
-    expect("lost", int(not before.whole), at_most=0, code="lost-answers", sees=f"a summary ends with {before.status}")
-    told = "with an old summary from memory" if after.status == 200 else f"{after.status or 'nothing'} instead of 503"
+    sees = f"a summary ends with {before.status}"
+    expect("lost", int(not before.whole), at_most=0, code="lost-answers", sees=sees, about="/documents")
+    told = "with an old summary from memory" if after.status == 200 else f"{after.told} instead of 503"
     sees = f"the provider is down, there is a new edition of the document, and its summary is answered {told}"
     code = "writes-degraded" if after.status == 200 else "wrong-ending"
-    expect("from_memory", int(after.status not in (503, 504)), at_most=0, code=code, sees=sees)
-    sees = f"the provider is down, and a traveller gets {ask.status or 'nothing'}"
-    expect("not_degraded", int(ask.status != 200), at_most=0, code="not-degraded", sees=sees)
+    wrong = int(after.status not in (503, 504))
+    expect("from_memory", wrong, at_most=0, code=code, sees=sees, about="/documents", since=25.0)
+    sees = f"the provider is down, and a traveller gets {ask.told}"
+    expect("not_degraded", int(ask.status != 200), at_most=0, code="not-degraded", sees=sees, about="/ask")
 
 
 @pytest.mark.pattern("graceful-degradation")
@@ -257,22 +272,26 @@ def test_fallback_keeps_to_its_contract(scene, incident, probes):
     house = incident.House(scene)
     args = ("\n".join(rules), size, questions, asked, pause)
     seen = house.run(lambda: house.replica.probe(probes.fallback, *args))
+    story = [(0.0, f"remember({asked!r}, 'answer {number}')") for number, asked in enumerate(questions)]
+    story += [(pause, f"{sum(seen['known'])} of them are known; the last one: {seen['last']}")]
+    story += [(pause, f"instead({asked[0]!r}) is {seen['asked'][0]}")]
     kept = sum(seen["known"])
     sees = f"{len(questions)} travellers ask, {size} questions may be kept, and {kept} are: memory grows without end"
-    expect("kept", kept, at_most=size, unit="questions", code="unbounded-memory", sees=sees)
+    expect("kept", kept, at_most=size, unit="questions", code="unbounded-memory", sees=sees, story=story)
     answer, age = seen["last"]
     sees = f"the latest question was answered “answer {len(questions) - 1}”, and is said to be “{answer}”"
     wrong = int(answer != f"answer {len(questions) - 1}")
-    expect("latest_lost", wrong, at_most=0, code="forgotten", sees=sees)
+    expect("latest_lost", wrong, at_most=0, code="forgotten", sees=sees, story=story)
     sees = f"an answer of {pause:.1f} s ago says that its age is {age}"
-    expect("age_off", abs((age or 0.0) - pause), at_most=0.1, unit="s", code="wrong-age", sees=sees)
+    off = abs((age or 0.0) - pause)
+    expect("age_off", off, at_most=0.1, unit="s", code="wrong-age", sees=sees, story=story)
     answer, age = seen["asked"][0]
     sees = f"“{asked[0]}” is answered with “{answer}”, age {age}"
     wrong = int(answer.strip() != rules[picked] or age is not None)
-    expect("other_rule", wrong, at_most=0, code="beside-the-point", sees=sees)
+    expect("other_rule", wrong, at_most=0, code="beside-the-point", sees=sees, story=story)
 
 
-def _lame(incident, rng, sections, end=1000.0):
+def _lame(rng, sections, end=1000.0):
     """Some sections never come, in one of several ways."""
 
     def when(call):
@@ -305,19 +324,12 @@ def _ask(question):
     return f"/ask?q={question.replace(' ', '+').replace('?', '%3F')}"
 
 
-def _age_off(answer, first):
-    age = answer.body.get("age")
-    if not isinstance(age, (int, float)):
-        return 1e6
-    return abs(age - (answer.ended - first.ended))
-
-
 def _has_sections(answer, pages, due):
     """The first sentence of each section that is due, and of no other, in order."""
-    text = answer.body.get("summary", "")
+    text = str(answer.body.get("summary"))
     places = [text.find(pages[at].rstrip(".")) for at in due]
     lost = places.count(-1)
-    expect(
-        "lost_sections", lost, at_most=0, unit="sections", code="silent-gap", sees=f"the summary lacks {lost} sections",
-    )
-    expect("disorder", int(places != sorted(places)), at_most=0, code="disorder", sees="the sections are out of order")
+    sees = f"the summary lacks {lost} sections"
+    expect("lost_sections", lost, at_most=0, unit="sections", code="silent-gap", sees=sees, about="/documents")
+    sees = "the sections are out of order"
+    expect("disorder", int(places != sorted(places)), at_most=0, code="disorder", sees=sees, about="/documents")
