@@ -330,7 +330,8 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     todo, mistake = _unfinished(tapes), _mistake(tapes)
     if isinstance(error, ProductionFailure):
         told = timeline.lines(error.story) if error.story else _story(tapes, error.about, error.since)
-        failure = Failure(error.code, error.sees, _blame(tapes, error.about), told)
+        where = _blame(tapes, error.about) or _front_door(made, error.about)
+        failure = Failure(error.code, error.sees, where, told)
         verdict = Verdict.FAILED
     elif isinstance(error, HostFailed):
         verdict = _KINDS.get(error.kind, Verdict.LEARNER_ERROR)
@@ -398,6 +399,25 @@ def _blame(tapes: list[Tape], about: Sequence[str] = ("",)) -> tuple[Place, ...]
     asked = {e.data["id"] for e in requests if any(timeline.is_about(e, text) for text in about)}
     calls = [e for tape in tapes for e in tape.of("call") if e.data.get("where") and e.data["cause"] in asked]
     return _parse(calls[-1].data["where"]) if calls else ()
+
+
+def _front_door(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
+    """Where the application is made, if it knows no such route as was asked for."""
+    from grader.story import timeline
+
+    tapes = made.tapes if made else []
+    asked = {e.data["id"] for tape in tapes for e in tape.of("request") if any(timeline.is_about(e, a) for a in about)}
+    unknown = {e.data["id"] for tape in tapes for e in tape.of("response") if e.data["status"] in (404, 405)}
+    if made is None or not asked & unknown:
+        return ()
+    module, _, factory = made.service.app.partition(":")
+    file = Path(*module.split(".")).with_suffix(".py")
+    try:
+        lines = (made.service.root / file).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    at = next((at for at, line in enumerate(lines, 1) if re.match(rf"\s*(async\s+)?def {factory}\b", line)), 1)
+    return (Place(file.as_posix(), at, factory),)
 
 
 def _parse(places: list[str]) -> tuple[Place, ...]:

@@ -94,7 +94,7 @@ def test_twenty_summaries_do_not_stop_the_house(scene, incident):
 @pytest.mark.pattern("timeout")
 def test_the_budget_is_the_whole_requests(scene, incident):
     """A summary ends within 60 s when every call is slow."""
-    house = incident.House(scene, median=scene.rng("latency").uniform(22, 28))
+    house = incident.House(scene, median=scene.rng("latency").uniform(17.5, 19.5))
     house.document("tariff", sections=20)
     summaries = _summaries("tariff", rate=0.5, begin=0.0, end=6.0, patience=390.0)
     visits = house.visits(summaries, horizon=395.0)
@@ -109,11 +109,39 @@ def test_the_budget_begins_with_the_request(scene, incident):
     """A summary ends within 60 s when the library hangs."""
     house = incident.House(scene, library_fails=[faults.hanging(0.0, 1000.0)])
     house.document("tariff")
-    visits = house.visits(_summaries("tariff", rate=1.0, begin=0.0, end=2.0, patience=390.0), horizon=395.0)
+    visits = house.visits(_summaries("tariff", rate=1.0, begin=0.0, end=6.0, patience=390.0), horizon=395.0)
     worst = visits.percentile(100)
     sees = f"the library does not answer, and a summary takes {worst:.1f} s"
     expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
     _ended_as_agreed(house)
+
+
+@pytest.mark.pattern("timeout")
+def test_the_last_call_has_a_deadline_too(scene, incident):
+    """A summary ends within 60 s when only its merge hangs, or drips."""
+    rng = scene.rng("merge")
+    merge = incident.only("Merge these")
+    fault = rng.choice(
+        (faults.hanging(0.0, 1000.0, when=merge), faults.dripping(0.0, 1000.0, seconds=300.0, when=merge))
+    )
+    house = incident.House(scene, median=rng.uniform(2.0, 4.0), fails=[fault])
+    house.document("tariff", sections=20)
+    visits = house.visits(_summaries("tariff", rate=1.0, begin=0.0, end=1.0, patience=390.0), horizon=395.0)
+    worst = visits.percentile(100)
+    most = incident.SUMMARY_BUDGET + PIECE + GRACE
+    sees = f"all sections are there, their merge does not come, and the summary takes {worst:.1f} s"
+    expect("summary_worst", worst, at_most=most, unit="s", code="no-deadline", sees=sees)
+    _ended_as_agreed(house)
+
+
+@pytest.mark.pattern("timeout")
+def test_the_wait_for_a_place_counts(scene, incident):
+    """Questions end within 10 s when many come and all are slow."""
+    house = incident.House(scene, median=scene.rng("latency").uniform(2.4, 2.8))
+    visits = house.visits(_asks(incident, rate=15.0, end=20.0, patience=100.0), horizon=125.0)
+    worst = visits.percentile(100)
+    sees = f"the provider is slow, many ask, and one of them waits {worst:.1f} s: for a place, before any clock runs"
+    expect("ask_worst", worst, at_most=incident.ASK_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
 
 
 @pytest.mark.pattern("timeout")

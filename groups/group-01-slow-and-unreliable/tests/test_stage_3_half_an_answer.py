@@ -46,6 +46,23 @@ def test_what_has_come_is_not_thrown_away(scene, incident):
 
 
 @pytest.mark.pattern("partial-result")
+def test_a_slow_provider_is_not_down(scene, incident):
+    """A provider that takes 12 s a call still makes a summary."""
+    seconds = scene.rng("latency").uniform(10.5, 12.0)
+    house = incident.House(scene, median=seconds)
+    pages = house.document("tariff", sections=20).pages
+    answer = house.run(lambda: house.send("POST", "/documents/tariff/summary"))
+    sees = f"the provider answers each call after {seconds:.1f} s, and the traveller gets {answer.told}"
+    lost = int(answer.status != 200)
+    expect("no_summary", lost, at_most=0, code="impatient", sees=sees, about="/documents")
+    missing = answer.body.get("missing")
+    here = [at for at in range(20) if at not in missing] if isinstance(missing, list) else []
+    sees = f"the summary says that sections {missing} are missing: nothing is left"
+    expect("sections", len(here), at_least=1, unit="sections", code="silent-gap", sees=sees, about="/documents")
+    _has_sections(answer, pages, here)
+
+
+@pytest.mark.pattern("partial-result")
 def test_half_is_never_kept_as_whole(scene, incident):
     """Half a summary is not served again as a whole."""
     rng = scene.rng("sections")
@@ -292,14 +309,19 @@ def test_fallback_keeps_to_its_contract(scene, incident, probes):
 
 
 def _lame(rng, sections, end=1000.0):
-    """Some sections never come, in one of several ways."""
+    """Some sections do not come: some hang, the others fail."""
 
-    def when(call):
-        text = call.body.decode()
-        return "Merge" not in text and any(section in text for section in sections())
+    def only(some):
+        def when(call):
+            text = call.body.decode()
+            return "Merge" not in text and any(section in text for section in some(sections()))
 
-    hang, fail = faults.hanging(0.0, end, when=when), faults.failing(0.0, end, 503, when=when)
-    return [rng.choice((hang, fail))]
+        return when
+
+    return [
+        faults.hanging(0.0, end, when=only(lambda some: some[:1])),
+        faults.failing(0.0, end, rng.choice((500, 503)), when=only(lambda some: some[1:])),
+    ]
 
 
 async def _summary_after_quiet(house, incident, rng):

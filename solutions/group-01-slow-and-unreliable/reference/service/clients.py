@@ -14,7 +14,7 @@ from service.patterns.timeout import Deadline
 from service.settings import Settings
 
 PASSING = {429, 500, 502, 503, 504}  # errors that may be over in a moment
-SHARE = 1 / 3  # of the time that is left: what one try may take of it
+SHARE = 1 / 3  # of a request's budget: what one try may take of it
 
 
 class UnknownDocument(Exception):
@@ -45,7 +45,7 @@ class Client:
 
         async def once() -> httpx.Response:
             try:
-                async with asyncio.timeout(deadline.remaining() * SHARE):
+                async with asyncio.timeout(min(deadline.remaining(), deadline.seconds * SHARE)):
                     reply = await self.http.request(method, path, **rest)
             except (TimeoutError, httpx.TransportError) as error:
                 raise Unavailable(f"{self.http.base_url.host}: {error!r}") from error

@@ -25,9 +25,8 @@ async def read(document: Document) -> str:
 async def summarise(document: Document, llm: Llm, settings: Settings, deadline: Deadline) -> dict:
     """For somebody who waits: what has not come when most of the time is over is left out."""
     sections = skylark_pdf.split(await read(document), settings.sections)
-    until = Deadline(deadline.remaining() * settings.sections_share)
-    calls = [partial(summarise_section, llm, section, until) for section in sections]
-    parts = await gather_partial(calls, settings.fan_out, until.remaining())
+    calls = [partial(summarise_section, llm, section, deadline) for section in sections]
+    parts = await gather_partial(calls, settings.fan_out, deadline.remaining() * settings.sections_share)
     if not parts.results:
         raise Unavailable("no section could be summarised in time")
     summary = await merge(llm, parts.results.values(), deadline)

@@ -37,11 +37,11 @@ Send = Callable[..., Awaitable[httpx.Response]]
 
 
 def resilient(breaker: CircuitBreaker) -> Callable[[Send], Send]:
-    """A call behind a breaker, tried again while the request's budget lasts; one try takes 4 s, or a fifth of it."""
+    """A call behind a breaker, tried again while the request's budget lasts; one try takes 4 s, or a third of it."""
 
     def decorate(send: Send) -> Send:
         async def once(*args: Any, **kwargs: Any) -> httpx.Response:
-            patience = max(4.0, budget().remaining() / 5)
+            patience = max(4.0, budget().seconds / 3)
             try:
                 async with asyncio.timeout(patience):
                     reply = await send(*args, **kwargs)

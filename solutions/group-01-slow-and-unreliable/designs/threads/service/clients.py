@@ -16,7 +16,7 @@ from service.patterns.timeout import Deadline, DeadlineExceeded
 from service.settings import Settings
 
 PASSING = {429, 500, 502, 503, 504}  # errors that may be over in a moment
-SHARE = 1 / 3  # of the time that is left: what one try may take of it
+SHARE = 1 / 3  # of a request's budget: what one try may take of it
 
 
 class UnknownDocument(Exception):
@@ -65,7 +65,7 @@ class Client:
         """One call, whatever it takes. Raises Unavailable, BreakerOpen and DeadlineExceeded."""
 
         async def once() -> httpx.Response:
-            seconds = deadline.remaining() * SHARE
+            seconds = min(deadline.remaining(), deadline.seconds * SHARE)
             try_it = partial(fetch, self.http, method, path, seconds, **rest)
             return await asyncio.get_running_loop().run_in_executor(self.threads, try_it)
 

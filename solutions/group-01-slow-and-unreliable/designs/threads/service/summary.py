@@ -25,7 +25,7 @@ async def read(document: Document) -> str:
 async def summarise(document: Document, llm: Llm, settings: Settings, deadline: Deadline) -> dict:
     """For somebody who waits: what has not come when most of the time is over is left out."""
     sections = skylark_pdf.split(await read(document), settings.sections)
-    until = Deadline(deadline.remaining() * settings.sections_share)
+    until = Deadline(deadline.remaining() * settings.sections_share)  # known to the threads: nobody can cancel them
     calls = [partial(summarise_section, llm, section, until) for section in sections]
     parts = await gather_partial(calls, settings.fan_out, until.remaining())
     if not parts.results:
