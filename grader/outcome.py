@@ -136,5 +136,6 @@ class TriggerOutcome:
     broken: Act
     yours: Act
     changed: bool  # the learner's files differ from the shipped ones
+    varied: bool  # its settings were changed
     incidents: dict[int, str]
     seconds: float  # real

@@ -449,7 +449,11 @@ def explain(outcome: TestOutcome, seed: int) -> str:
     """A red test in plain text, for those who run pytest itself."""
     failure = outcome.failure
     assert failure is not None
+    from grader.story import measure
+
     lines = [f"{outcome.verdict.value.upper()} [{failure.code}] {outcome.title}", f"production sees  {failure.sees}"]
+    if measured := measure.told(outcome):
+        lines.append(f"measured         {measured}")
     if failure.where:
         lines.append("where            " + ", from ".join(f"{place.file}:{place.line}" for place in failure.where))
     lines += [("story            " if at == 0 else " " * 17) + line for at, line in enumerate(failure.story)]

@@ -166,6 +166,7 @@ def incident(group: str, seed: int, settings: dict[str, float], stage: int = 1) 
         broken=hot,
         yours=cold,
         changed=True,
+        varied=bool(settings),
         incidents={1: "Steam", 2: "A flood"},
         seconds=0.2,
     )

@@ -28,7 +28,11 @@ def next_step(course: Course, ink: Ink, *, briefing: bool = True) -> list[str]:
     """The rows that say what to type now; whether to name the briefing among it."""
     step = course.next_step()
     if not step.command:
-        return [ink.good(f"{ink.symbol('ok')} {step.purpose}")]
+        solved = [("learn solution", "yours beside ours, others' mistakes")] if course.passed else []
+        return [
+            ink.good(f"{ink.symbol('ok')} {step.purpose}"),
+            *(f"  {ink.command(command)}  {ink.dim(purpose)}" for command, purpose in solved),
+        ]
     lines = [(step.command, step.purpose)]
     if briefing:
         lines.append(("learn next", "read the briefing"))

@@ -17,6 +17,7 @@ from grader.curriculum import Group
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 from grader.progress import Recorded, is_green, spoilt
 from grader.report.ink import Ink, clean
+from grader.story import measure
 from grader.verify.signature import Mistake
 
 FAILURES = 2  # shown at once, unless all are asked for
@@ -191,6 +192,7 @@ def _print_failure(
         ]
         parts += [
             ("production sees", failure.sees.splitlines(), "bold"),
+            ("measured", measure.told(test).splitlines(), ""),
             ("where", where, ""),
             ("story", list(failure.story), ""),
             ("printed", list(failure.printed), ""),
@@ -268,7 +270,7 @@ def _print_verdict(
     elif not red:
         say("bad", "red", "Not there yet: not every stage has a test that ran.")
     else:
-        commands = [(f"learn check {group.id} --all", f"shows {unseen} more")] if unseen else []
+        commands = [(f"learn check {group.id} --all", "shows the others, too")] if unseen else []
         commands.append((f"learn check {group.id}", "again: the same seed, until it passes"))
         stages = sorted({test.stage for test in red})
         green = f"Stage {stages[0] - 1} is green. " if stages[0] > 1 else ""

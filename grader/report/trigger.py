@@ -31,7 +31,10 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
 
 
 def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
-    left, right = f"Group {group.number} · {outcome.title}", f"seed {outcome.seed} · {outcome.seconds:.1f} s"
+    left, right = (
+        f"Group {group.number}, stage {outcome.stage} · {outcome.title}",
+        f"seed {outcome.seed} · {outcome.seconds:.1f} s",
+    )
     gap = " " * max(2, ink.width - len(left) - len(right))
     return ink.bold(left) + gap + ink.dim(right)
 
@@ -89,7 +92,11 @@ def _number(value: float) -> str:
 
 
 def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
-    if all(figure.reached for figure in outcome.yours.figures):
+    again = "learn trigger" if len(outcome.incidents) == 1 else f"learn trigger --stage {outcome.stage}"
+    if outcome.varied:
+        rest = [(again, "the incident as it was"), ("learn check", "the tests that judge it")]
+        first = ink.bold("A variation: your service is not judged by it.")
+    elif all(figure.reached for figure in outcome.yours.figures):
         rest = [("learn check", "all tests: other seeds, other faults")]
         first = ink.good(f"{ink.symbol('ok')} Your service comes through.")
     elif outcome.changed:
@@ -99,7 +106,6 @@ def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
         first = ink.bad(f"{ink.symbol('bad')} This is the service as it ships. The rest is yours.")
         rest = [("learn next", "the briefing: what to build"), ("learn check", "the tests that judge it")]
     name, *others = outcome.settings
-    again = "learn trigger" if len(outcome.incidents) == 1 else f"learn trigger --stage {outcome.stage}"
     rest.append((f"{again} --set {name}={outcome.settings[name] * 2:g}", f"also {', '.join(others)}"))
     rest += [(f"learn trigger --stage {n}", title) for n, title in outcome.incidents.items() if n != outcome.stage]
     width = max(len(command) for command, _ in rest)

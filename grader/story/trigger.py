@@ -72,6 +72,7 @@ def _replay(
         broken=broken,
         yours=yours,
         changed=changed,
+        varied=incident != type(incident)(),
         seconds=time.monotonic() - began,
     )
 

@@ -6,9 +6,8 @@ import time
 
 
 def deadline(ports, seconds, pauses):
-    """What remains at first and after each pause, and whether check() raises then."""
-    made = ports.deadline(seconds)
-    seen = [(made.remaining(), _raises(made, ports))]
+    """What remains after each pause, and whether check() raises then."""
+    made, seen = ports.deadline(seconds), []
     for pause in pauses:
         time.sleep(pause)
         seen.append((made.remaining(), _raises(made, ports)))

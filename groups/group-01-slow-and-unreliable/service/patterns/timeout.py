@@ -9,6 +9,7 @@ class Deadline:
     """A moment by which a request must be answered. It begins when it is made; time spent anywhere counts.
 
     Deadline(10).remaining() is just under 10. It falls as time passes, and is 0.0, never less, once the time is up.
+    Somebody who sets the machine's clock does not move it.
     """
 
     def __init__(self, seconds: float) -> None:
