@@ -36,5 +36,5 @@ class JobRunner:
         raise NotImplementedError("JobRunner.retry in service/patterns/jobs.py")
 
     async def drain(self) -> None:
-        """Wait until no job is queued or running. Whatever work raises, its job has ended as failed, with a reason."""
+        """Wait until no job is queued or running. If its work raised, a job has ended as failed, with a reason."""
         raise NotImplementedError("JobRunner.drain in service/patterns/jobs.py")

@@ -53,7 +53,7 @@ class JobRunner:
         return self._enqueue(self.get(job_id).apply("retry"))
 
     async def drain(self) -> None:
-        """Wait until no job is queued or running. Whatever work raises, its job has ended as failed, with a reason."""
+        """Wait until no job is queued or running. If its work raised, a job has ended as failed, with a reason."""
         await self._queue.join()
 
     def _enqueue(self, job: Job) -> Job:

@@ -94,7 +94,7 @@ class JobRunner:
         return job
 
     async def drain(self) -> None:
-        """Wait until no job is queued or running. Whatever work raises, its job has ended as failed, with a reason."""
+        """Wait until no job is queued or running. If its work raised, a job has ended as failed, with a reason."""
         while self._running:
             await asyncio.wait(self._running.values())
 
