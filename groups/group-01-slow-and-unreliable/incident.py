@@ -106,7 +106,7 @@ class House:
         self.documents: dict[str, Document] = {}
         self.answers: list[Answer] = []
         self.damaged: set[str] = set()  # documents of which the library sends half
-        self.library_calls: list[float] = []  # when each came
+        self.library_calls: list[tuple[float, str]] = []  # when each came, and its path
         self._library_faults = faults.Schedule(library_fails)
         self._announcer: asyncio.Task[None] | None = None
         self.sim.network.attach(LLM, self.provider)
@@ -183,7 +183,7 @@ class House:
         return len(self.provider.log) / max(1, len(asked))
 
     async def _library(self, call: Call) -> Reply:
-        self.library_calls.append(self.sim.now)
+        self.library_calls.append((self.sim.now, call.path))
         if self._announcer is None:
             self._announcer = asyncio.create_task(self._library_faults.announce(self.sim, "library"))
         fault = self._library_faults.striking(call, self.sim.now, lambda _: 0.0)

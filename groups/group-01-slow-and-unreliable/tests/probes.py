@@ -226,14 +226,18 @@ async def partial(ports, plans, limit, seconds):
 
 
 def fallback(ports, rules, size, questions, asked, pause):
-    """Remember an answer to each of the questions; after a pause, how many are still known, and what is said to `asked`."""
+    """Remember an answer to each of the questions; after a pause, how many are still known, and what is said to `asked`.
+    Then the last one is answered anew; after another pause, what is said to it."""
     made = ports.fallback(rules, size)
     for number, question in enumerate(questions):
         made.remember(question, f"answer {number}")
     time.sleep(pause)
     known = [made.instead(question) for question in questions]
     said = [list(made.instead(question)) for question in asked]
-    return {"known": [age is not None for _, age in known], "last": list(known[-1]), "asked": said}
+    made.remember(questions[-1], "a newer answer")
+    time.sleep(pause / 2)
+    newer = list(made.instead(questions[-1]))
+    return {"known": [age is not None for _, age in known], "last": list(known[-1]), "asked": said, "newer": newer}
 
 
 # ------------------------------------------------------------------------------------------------ stage 4
@@ -259,7 +263,7 @@ def histories(ports, sequences):
     return seen
 
 
-async def workflow(ports, stages, limit, failing, seconds):
+async def workflow(ports, stages, limit, failing, quiet, seconds):
     """Run stages of steps that take so long each; `failing` fails the first time. Then run it again with what is there.
     For both runs: when each step began and ended, whether it was done, and which results it was given; what came back or
     was raised; and how many steps were done only later."""
@@ -277,7 +281,7 @@ async def workflow(ports, stages, limit, failing, seconds):
                 failures.remove(name)
                 raise LookupError(name)
             log[number][3] = True
-            return f"result of {name}"
+            return None if name == quiet else f"result of {name}"
 
         return run
 

@@ -43,6 +43,9 @@ def test_what_has_come_is_not_thrown_away(scene, incident):
     wrong = int(status != "partial" or missing != lame)
     expect("not_told", wrong, at_most=0, code="silent-gap", sees=sees, about="/documents")
     _has_sections(answer, pages, [at for at in range(20) if at not in lame])
+    merges = sum(entry.prompt.startswith("Merge") for entry in house.provider.log)
+    sees = "the sections that came are strung together, and not merged by the model"
+    expect("merges", merges, at_least=1, unit="calls", code="no-work", sees=sees, about="/documents")
 
 
 @pytest.mark.pattern("partial-result")
@@ -154,7 +157,7 @@ def test_an_outage_is_bridged(scene, incident, how):
     rng = scene.rng("outage")
     begin = rng.uniform(8.0, 10.0)
     fault = faults.failing(begin, 1000.0, 503) if how == "fails" else faults.hanging(begin, 1000.0)
-    house = incident.House(scene, fails=[fault])
+    house = incident.House(scene, fails=[fault], horizon=600.0)
     known = [incident.about(flight, rng.choice(incident.TOPICS)) for flight in incident.flights(rng, 8)]
 
     async def play():
@@ -163,14 +166,14 @@ def test_an_outage_is_bridged(scene, incident, how):
         during = await _one_by_one(house, known, 1.0)
         await house.sim.until(begin + 60.0)
         late = await _one_by_one(house, known, 1.0)
-        unknown = await _one_by_one(house, [_ask(question) for question in RULES], 1.0)
-        return before, during, late, unknown
+        unknown = await _one_by_one(house, [_ask(question) for question in [*RULES, *RULES]], 1.0)
+        return before, during, late, unknown, await house.send("GET", _ask("Gesundheit?"))
 
-    before, during, late, unknown = house.run(play)
+    before, during, late, unknown, other = house.run(play)
     poor = sum(not a.whole for a in before)
     sees = f"the provider is well, and {poor} of {len(before)} answers are degraded, or none"
     expect("degraded_in_peace", poor, at_most=0, unit="answers", code="always-degraded", sees=sees)
-    everybody = [*during, *late, *unknown]
+    everybody = [*during, *late, *unknown, other]
     lost = [a for a in everybody if a.status != 200 or not a.body.get("answer")]
     told = ", ".join(sorted({a.told for a in lost}))
     sees = f"the provider is down, and {len(lost)} of {len(everybody)} travellers get {told}"
@@ -193,7 +196,7 @@ def test_an_outage_is_bridged(scene, incident, how):
             off = abs(age - due) if isinstance(age, (int, float)) else 1e6
             sees = f"an answer of {due:.0f} s ago says that its age is {age}"
             expect("age_off", off, at_most=1.5, unit="s", code="wrong-age", sees=sees, story=story)
-    for (question, fact), answer in zip(RULES.items(), unknown, strict=True):
+    for (question, fact), answer in zip([*RULES.items(), *RULES.items()], unknown, strict=True):
         said, age = str(answer.body["answer"]), answer.body.get("age", "missing")
         story = [(answer.ended, f"“{question}” is answered “{said}”, age {age}")]
         sees = f"“{question}” was never asked before, and is answered with “{said}”"
@@ -286,12 +289,19 @@ def test_fallback_keeps_to_its_contract(scene, incident, probes):
     nouns = rng.sample(incident.SUBJECTS, 5)
     rules = [f"The {noun} {rng.choice(incident.VERBS)} {rng.choice(incident.OBJECTS)}." for noun in nouns]
     picked = rng.randrange(5)
-    asked = [f"Please tell me about one {nouns[picked]}, thank you"]
+    asked = [f"PLEASE tell me about one {rng.choice((nouns[picked], nouns[picked].upper()))}, thank you"]
     questions = [f"Question {number}?" for number in rng.sample(range(10_000), 3 * size)]
     pause = rng.uniform(1.0, 50.0)
     house = incident.House(scene)
     args = ("\n".join(rules), size, questions, asked, pause)
-    seen = house.run(lambda: house.replica.probe(probes.fallback, *args))
+
+    async def play():
+        probe = asyncio.create_task(house.replica.probe(probes.fallback, *args))
+        await asyncio.sleep(pause / 3)
+        house.replica.set_wall_clock(rng.choice((-3600.0, 3600.0)))
+        return await probe
+
+    seen = house.run(play)
     story = [(0.0, f"remember({asked!r}, 'answer {number}')") for number, asked in enumerate(questions)]
     story += [(pause, f"{sum(seen['known'])} of them are known; the last one: {seen['last']}")]
     story += [(pause, f"instead({asked[0]!r}) is {seen['asked'][0]}")]
@@ -305,6 +315,11 @@ def test_fallback_keeps_to_its_contract(scene, incident, probes):
     sees = f"an answer of {pause:.1f} s ago says that its age is {age}"
     off = abs((age or 0.0) - pause)
     expect("age_off", off, at_most=0.1, unit="s", code="wrong-age", sees=sees, story=story)
+    answer, age = seen["newer"]
+    story.append((1.5 * pause, f"the last one was answered anew {pause / 2:.1f} s ago; now: {seen['newer']}"))
+    sees = f"a question was answered anew {pause / 2:.1f} s ago, and its last good answer is said to be “{answer}”, age {age}"
+    wrong = int(answer != "a newer answer" or abs((age or 0.0) - pause / 2) > 0.1)
+    expect("not_the_last", wrong, at_most=0, code="forgotten", sees=sees, story=story)
     answer, age = seen["asked"][0]
     sees = f"“{asked[0]}” is answered with “{answer}”, age {age}"
     wrong = int(answer.strip() != rules[picked] or age is not None)

@@ -15,8 +15,8 @@ class Fallback:
         raise NotImplementedError("Fallback.remember in service/patterns/degradation.py")
 
     def instead(self, question: str) -> tuple[str, float | None]:
-        """The last good answer to this question, and how many seconds ago it was made.
+        """The last good answer to this question, and how many seconds ago it was made, whatever the machine's clock says.
 
-        If there is none: the rule that has most words in common with the question, and None.
+        If there is none: the rule that has most words in common with the question, in capitals or not, and None.
         """
         raise NotImplementedError("Fallback.instead in service/patterns/degradation.py")

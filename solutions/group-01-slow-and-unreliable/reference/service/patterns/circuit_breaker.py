@@ -24,7 +24,8 @@ class CircuitBreaker:
                breaker, which then begins with a clean sheet; one that fails opens it for another `cooldown`.
 
     A call fails when it raises Unavailable. Any other exception is an answer: it does not count as a failure. A call that
-    is cancelled counts for nothing, and its place is free again. A call from before it opened does not close it.
+    is cancelled counts for nothing, and its place is free again. A call from before it opened changes nothing any more.
+    Somebody who sets the machine's clock does not move it.
     """
 
     def __init__(

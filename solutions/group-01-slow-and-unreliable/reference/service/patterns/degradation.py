@@ -24,9 +24,9 @@ class Fallback:
             self._good.popitem(last=False)
 
     def instead(self, question: str) -> tuple[str, float | None]:
-        """The last good answer to this question, and how many seconds ago it was made.
+        """The last good answer to this question, and how many seconds ago it was made, whatever the machine's clock says.
 
-        If there is none: the rule that has most words in common with the question, and None.
+        If there is none: the rule that has most words in common with the question, in capitals or not, and None.
         """
         if question in self._good:
             answer, made = self._good[question]
