@@ -349,8 +349,8 @@ class Storm:
     def text(self) -> str:
         return (
             f"A busy evening: travellers ask {self.asks:g} questions a second, the provider has just room enough, and "
-            f"{100 * self.lost:g} replies of 100 are lost on their way. From {self.begin:g} s to {self.end:g} s, every call takes {self.latency:g} times as long. Then the provider is well "
-            f"again. Is the assistant?"
+            f"{100 * self.lost:g} replies of 100 are lost on their way. From {self.begin:g} s to {self.end:g} s, every call "
+            f"takes {self.latency:g} times as long. Then the provider is well again. Is the assistant?"
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:

@@ -102,7 +102,7 @@ def test_nothing_is_not_a_partial_result(scene, incident):
     house = incident.House(scene, fails=[fault])
     house.document("tariff", sections=rng.randrange(3, 12))
     answer = house.run(lambda: house.send("POST", "/documents/tariff/summary"))
-    sees = f"not one section could be summarised, and the answer is {answer.status} with status {answer.body.get('status')!r}"
+    sees = f"not one section could be summarised, and the answer is {answer.told}, {answer.body.get('status')!r}"
     expect("wrong_ending", int(answer.status not in (503, 504)), at_most=0, code="wrong-ending", sees=sees)
     refused = faults.failing(0.0, 1000.0, 400, when=lambda call: lame in call.body.decode())
     house = incident.House(scene, fails=[refused])
@@ -317,7 +317,7 @@ def test_fallback_keeps_to_its_contract(scene, incident, probes):
     expect("age_off", off, at_most=0.1, unit="s", code="wrong-age", sees=sees, story=story)
     answer, age = seen["newer"]
     story.append((1.5 * pause, f"the last one was answered anew {pause / 2:.1f} s ago; now: {seen['newer']}"))
-    sees = f"a question was answered anew {pause / 2:.1f} s ago, and its last good answer is said to be “{answer}”, age {age}"
+    sees = f"a question was answered anew {pause / 2:.1f} s ago, and now the last good answer is “{answer}”, age {age}"
     wrong = int(answer != "a newer answer" or abs((age or 0.0) - pause / 2) > 0.1)
     expect("not_the_last", wrong, at_most=0, code="forgotten", sees=sees, story=story)
     answer, age = seen["asked"][0]
