@@ -283,7 +283,8 @@ def test_delay_keeps_to_its_contract(scene, incident, probes):
         story = [(0.0, f"delay({attempt}, rng, base={base:.2f}, cap={cap:.2f}): {first}, …")]
         over = max(waits) / longest
         sees = f"after try {attempt}, delay waits {max(waits):.2f} s, where {longest:.2f} s is the most"
-        expect("over_the_longest", over, at_most=1.0001, code="too-long-a-wait", sees=sees, story=story)
+        excess = max(0.0, over - 1.0001)
+        expect("over_the_longest", excess, at_most=0.0, code="too-long-a-wait", sees=sees, story=story)
         sees = f"after try {attempt}, delay waits {max(waits):.2f} s at most, where it may be up to {longest:.2f} s"
         expect("reach", over, at_least=0.9, code="too-short-a-wait", sees=sees, story=story)
         spread = (max(waits) - min(waits)) / longest
@@ -400,13 +401,15 @@ def test_breaker_lets_one_look_first(scene, incident, probes):
     made, story = seen["ends badly"][2]["made"], _told_by(seen["ends badly"])
     sees = f"the probe has failed, and {made} calls pass before another cool-down is over"
     expect("after_a_bad_probe", made, at_most=0, unit="calls", code="no-second-cool-down", sees=sees, story=story)
-    for name, ended, due in (("ends well", "well", 50), ("ends badly", "badly, and the next one well", 1)):
-        made, story = seen[name][-1]["made"], _told_by(seen[name])
-        sees = f"the first probe has ended {ended}, and still only {made} of 50 calls pass"
-        expect("after_a_good_probe", made, at_least=due, unit="calls", code="stays-open", sees=sees, story=story)
+    made, story = seen["ends well"][-1]["made"], _told_by(seen["ends well"])
+    sees = f"the first probe has ended well, and still only {made} of 50 calls pass"
+    expect("after_a_good_probe", made, at_least=50, unit="calls", code="stays-open", sees=sees, story=story)
+    made, story = seen["ends badly"][-1]["made"], _told_by(seen["ends badly"])
+    sees = f"the first probe has ended badly, another cool-down is over, {probing} calls may look, and {made} pass"
+    expect("after_two_cool_downs", made, at_least=probing, unit="calls", code="stays-open", sees=sees, story=story)
     made, story = seen["is cancelled"][2]["made"], _told_by(seen["is cancelled"])
-    sees = "a probe was cancelled before it ended, and from then on no call passes at all"
-    expect("after_a_cancelled_probe", made, at_least=1, unit="calls", code="stays-open", sees=sees, story=story)
+    sees = f"a probe was cancelled before it ended, {probing} calls may look, and {made} pass"
+    expect("after_a_cancelled_probe", made, at_least=probing, unit="calls", code="stays-open", sees=sees, story=story)
     sees = f"a probe was cancelled, which says nothing, and {made} calls go to whoever is just getting up"
     expect("after_no_answer", made, at_most=probing, unit="calls", code="probes-in-a-herd", sees=sees, story=story)
     made, story = seen["is refused"][2]["made"], _told_by(seen["is refused"])
@@ -498,7 +501,7 @@ def test_the_storm_ends(scene, incident):
     house.visits(storm.travellers(), horizon=storm.horizon)
     share = storm.answered_before(house)
     sees = f"before the storm, some replies are lost on their way, and {share:.0f} % of the questions are answered"
-    expect("answered_before", share, at_least=98.0, unit="%", code="not-retried", sees=sees)
+    expect("answered_before", share, at_least=96.0, unit="%", code="not-retried", sees=sees)
     share = storm.answered_after(house)
     sees = f"{storm.calm:.0f} s after the provider is well again, {share:.0f} % of the questions are answered"
     expect("answered_after", share, at_least=95.0, unit="%", code="metastable", sees=sees)
