@@ -34,6 +34,7 @@ LIBRARY = "library.skylark.test"
 FAN_OUT = 8  # calls that one document may have open at once
 ASK_BUDGET = 10.0  # seconds
 SUMMARY_BUDGET = 60.0
+JOB_BUDGET = 1800.0
 
 TOPICS = ("changed", "baggage", "refunds", "children", "pets")
 SUBJECTS = ("passenger", "carrier", "ticket", "booking", "voucher", "luggage", "connection", "boarding", "itinerary")
@@ -269,7 +270,7 @@ class BrownOut:
     horizon: float = 150.0
 
     def __post_init__(self) -> None:
-        if not self.begin < self.end <= self.horizon - 30:
+        if not self.begin < self.end <= self.last:
             raise ValueError("begin comes before end, and end 30 s or more before horizon")
         if self.lost > self.end - self.begin:
             raise ValueError("lost is no longer than the brown-out")
@@ -282,7 +283,12 @@ class BrownOut:
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:
-        return ((self.begin, "brown-out"), (self.end, "healed"))
+        return ((self.begin, "brown-out"), (self.end, "healed"), (self.last, "last question"))
+
+    @property
+    def last(self) -> float:
+        """When the last traveller asks. Who still waits then is waited for."""
+        return self.horizon - 30
 
     def play(self, scene: Scene) -> Act:
         fails = [
@@ -302,7 +308,7 @@ class BrownOut:
             arrivals="constant",
             patience=SUMMARY_BUDGET,
         )
-        asks = Stream(name="ask", path=question, rate=self.asks, end=self.horizon - 30, patience=30.0)
+        asks = Stream(name="ask", path=question, rate=self.asks, end=self.last, patience=30.0)
         balancer = health(0.0, self.horizon, rate=2.0)
         visits = house.visits(balancer, asks, summaries, horizon=self.horizon)
         answered = visits.of("ask", "summary")
