@@ -46,6 +46,8 @@ class Answer:
     status: int
     headers: dict[str, str]
     raw: bytes
+    key: str
+    to: str  # the replica
 
     @property
     def body(self) -> Any:
@@ -131,7 +133,7 @@ class House:
         with suppress(ClientTimeout, ConnectionLost):
             reply = await replica.request(method, path, headers=headers, timeout=timeout, **rest)
         given = (reply.status, reply.headers, reply.body) if reply else (0, {}, b"")
-        answer = Answer(asked, self.sim.now, method, path.partition("?")[0], *given)
+        answer = Answer(asked, self.sim.now, method, path.partition("?")[0], *given, key or "", replica.name)
         self.answers.append(answer)
         return answer
 
@@ -182,6 +184,26 @@ class House:
         """How many of them are on the invoice."""
         paid = {line.call for line in self.provider.invoice}
         return sum(entry.id in paid for entry in self.calls(text, **rest))
+
+    def story(self) -> list[tuple[float, str]]:
+        """What came with which key, what it came to, and what the provider was asked and billed for it."""
+        paid = {line.call for line in self.provider.invoice}
+        told = []
+        for answer in self.answers:
+            if answer.method == "POST":
+                row = f", row {answer.text('id')[:8]}" if answer.text("id") else ""
+                end = f"{answer.told}{row}, after {answer.ended - answer.asked:.1f} s"
+                told.append((answer.asked, f"{answer.method} {answer.path} with key {answer.key[-8:]} to {answer.to}: {end}"))
+        for entry in self.provider.log:
+            if entry.path == CHAT or not self.answers or "/edits" in {answer.path for answer in self.answers}:
+                end = "billed" if entry.id in paid else "repeated, not billed" if entry.replayed else "not billed"
+                told.append((entry.arrived, f"→ the provider, with key {entry.idempotency_key[:8] or 'none'}: {end}"))
+        for kind, what in (("crash", "is killed"), ("pause", "stands still"), ("start", "starts")):
+            for entry in self.sim.tape.of(kind):
+                where = " at ".join([str(entry.data.get("behind") or ""), *entry.data.get("where", [])[:1]])
+                more = f" right behind {where}" if entry.data.get("behind") else f" for {entry.data['seconds']:.0f} s" if kind == "pause" else ""
+                told += [(entry.at, f"{entry.source} {what}{more}")] if entry.at else []
+        return sorted(told, key=lambda moment: moment[0])
 
     async def _tell(self, call: Call) -> Reply:
         """The platform's configuration."""

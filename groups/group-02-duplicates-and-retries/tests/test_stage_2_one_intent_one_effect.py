@@ -35,9 +35,9 @@ def test_a_retry_is_no_second_order(scene, incident):
 
     nameless, answers, made = house.run(play)
     _made_once(house, rule, made, key)
-    _same(answers, key)
+    _same(house, answers, key)
     sees = f"an order comes without an Idempotency-Key, and is answered {nameless.told}: nobody could tell it from a retry"
-    expect("nameless", int(nameless.status != 400), at_most=0, unit="orders", code="no-key", sees=sees, about="POST")
+    expect("nameless", int(nameless.status != 400), at_most=0, unit="orders", code="no-key", sees=sees, story=house.story())
 
 
 def test_two_orders_are_two(scene, incident):
@@ -54,13 +54,13 @@ def test_two_orders_are_two(scene, incident):
     answers, made = house.run(play)
     lost = sum(answer.status != 201 for answer in answers)
     sees = f"three orders come with three keys, and are answered {', '.join(answer.told for answer in answers)}"
-    expect("refused", lost, at_most=0, unit="orders", code="swallowed", sees=sees, about="POST")
+    expect("refused", lost, at_most=0, unit="orders", code="swallowed", sees=sees, story=house.story())
     ids = {row.get("id") for row in made}
     sees = f"a tenant orders three summaries of one document, with three keys, and gets {len(ids)}: the same is not the same order"
-    expect("orders", len(ids), at_least=3, unit="orders", code="swallowed", sees=sees, about="POST")
+    expect("orders", len(ids), at_least=3, unit="orders", code="swallowed", sees=sees, story=house.story())
     billed = house.billed(rule.paragraph, path=incident.CHAT)
     sees = f"three orders are {billed} on the provider's invoice"
-    expect("billed", billed, at_least=3, unit="calls", code="swallowed", sees=sees, about="POST")
+    expect("billed", billed, at_least=3, unit="calls", code="swallowed", sees=sees, story=house.story())
 
 
 def test_double_clicks_at_once_are_one_order(scene, incident):
@@ -83,20 +83,20 @@ def test_double_clicks_at_once_are_one_order(scene, incident):
         done = [answer for answer in answers if answer.status == 201]
         ids = {answer.text("id") for answer in (*done, end)}
         sees = f"an office clicks five times at once, and is told of {len(ids)} summaries"
-        expect("told", len(ids), at_most=1, unit="orders", code="ordered-twice", sees=sees, about="POST")
+        expect("told", len(ids), at_most=1, unit="orders", code="ordered-twice", sees=sees, story=house.story())
         sees = f"an office clicks five times, asks again, and is told {end.told}"
-        expect("lost", int(end.status != 201), at_most=0, unit="orders", code="lost-orders", sees=sees, about="POST")
+        expect("lost", int(end.status != 201), at_most=0, unit="orders", code="lost-orders", sees=sees, story=house.story())
         others = [answer for answer in answers if answer.status not in (201, 409)]
         sees = f"a click that comes while the order is under way is answered {others[0].told if others else ''}"
-        expect("wrong_status", len(others), at_most=0, unit="answers", code="wrong-status", sees=sees, about="POST")
+        expect("wrong_status", len(others), at_most=0, unit="answers", code="wrong-status", sees=sees, story=house.story())
         silent = sum(not answer.headers.get("retry-after") for answer in answers if answer.status == 409)
         sees = f"{silent} clicks are answered 409, and are not told when to come again (Retry-After)"
-        expect("silent", silent, at_most=0, unit="answers", code="wrong-status", sees=sees, about="POST")
+        expect("silent", silent, at_most=0, unit="answers", code="wrong-status", sees=sees, story=house.story())
     sees = f"{bursts} orders of five clicks each: {len(made)} summaries are on the list"
-    expect("rows", len(made), at_most=bursts, unit="rows", code="ordered-twice", sees=sees, about="POST")
+    expect("rows", len(made), at_most=bursts, unit="rows", code="ordered-twice", sees=sees, story=house.story())
     billed = house.billed(rule.paragraph, path=incident.CHAT)
     sees = f"{bursts} orders of five clicks each: {billed} calls are on the provider's invoice"
-    expect("billed", billed, at_most=bursts, unit="calls", code="billed-twice", sees=sees, about="POST")
+    expect("billed", billed, at_most=bursts, unit="calls", code="billed-twice", sees=sees, story=house.story())
 
 
 def test_a_key_is_for_one_thing(scene, incident):
@@ -115,18 +115,18 @@ def test_a_key_is_for_one_thing(scene, incident):
         return first, wrong, elsewhere, await house.order("tariff", key), await house.made()
 
     first, wrong, _, again, made = house.run(play)
-    _same([first, again], key)
+    _same(house, [first, again], key)
     for answer in wrong:
         sees = f"a key comes again, with another document, and is answered {answer.told}"
         told = "something is made that was never ordered" if answer.text("document") == "other" else "the client takes it for his"
         refused = int(answer.status != 422)
-        expect("not_refused", refused, at_most=0, code="key-reused", sees=f"{sees}: {told}", about='"other"')
+        expect("not_refused", refused, at_most=0, code="key-reused", sees=f"{sees}: {told}", story=house.story())
     rows = len(made)
     sees = f"one order was good, two came with its key, and {rows} summaries are on the list"
-    expect("rows", rows, at_most=1, unit="rows", code="ordered-twice", sees=sees, about="POST")
+    expect("rows", rows, at_most=1, unit="rows", code="ordered-twice", sees=sees, story=house.story())
     billed = house.billed(slow.paragraph, path=incident.CHAT)
     sees = "an order was refused, and made all the same"
-    expect("billed", billed, at_most=0, unit="calls", code="billed-twice", sees=sees, about='"other"')
+    expect("billed", billed, at_most=0, unit="calls", code="billed-twice", sees=sees, story=house.story())
 
 
 def test_a_key_belongs_to_its_tenant(scene, incident):
@@ -151,13 +151,13 @@ def test_a_key_belongs_to_its_tenant(scene, incident):
             text = answer.text("summary")
             whose = [t for (t, _), other in zip(others, rules, strict=True) if other is not rule and other.euros in text.split()]
             sees = f"{tenant!r} orders with the key {name!r}, and reads what belongs to {whose[:1]}: {text[:60]}"
-            expect("strangers", len(whose), at_most=0, unit="answers", code="wrong-tenant", sees=sees, about="POST")
+            expect("strangers", len(whose), at_most=0, unit="answers", code="wrong-tenant", sees=sees, story=house.story())
             sees = f"{tenant!r} orders with the key {name!r}, which others use too, and is answered {answer.told}"
             lost = int(answer.status != 201 or f"{rule.euros} euros" not in text)
-            expect("lost", lost, at_most=0, unit="orders", code="wrong-tenant", sees=sees, about="POST")
+            expect("lost", lost, at_most=0, unit="orders", code="wrong-tenant", sees=sees, story=house.story())
     rows = [len(each) for each in made]
     sees = f"four tenants order one summary each, twice with one key, and have {rows} on their lists"
-    expect("rows", max(rows), at_most=1, unit="rows", code="ordered-twice", sees=sees, about="POST")
+    expect("rows", max(rows), at_most=1, unit="rows", code="ordered-twice", sees=sees, story=house.story())
 
 
 def test_a_lost_reply_is_billed_once(scene, incident):
@@ -181,11 +181,11 @@ def test_a_lost_reply_is_billed_once(scene, incident):
         return first, end, await house.order("tariff", key), await house.made()
 
     first, end, again, made = house.run(play)
-    _same([end, again], key)
     _made_once(house, rule, made, key)
+    _same(house, [end, again], key)
     sees = f"the provider's replies are lost, and the first try of the order ends with {first.told}"
     wrong = int(first.status not in (503, 504))
-    expect("wrong_ending", wrong, at_most=0, unit="answers", code="wrong-ending", sees=sees, about="POST")
+    expect("wrong_ending", wrong, at_most=0, unit="answers", code="wrong-ending", sees=sees, story=house.story())
 
 
 def test_what_passes_is_not_kept_and_what_is_final_is(scene, incident):
@@ -214,19 +214,19 @@ def test_what_passes_is_not_kept_and_what_is_final_is(scene, incident):
     for answer in (down, at_once):
         sees = f"the provider is down for a moment, and an order is answered {answer.told} after {answer.ended - answer.asked:.0f} s"
         wrong = int(answer.status not in (503, 504))
-        expect("wrong_ending", wrong, at_most=0, unit="answers", code="wrong-ending", sees=sees, about='"lame"')
+        expect("wrong_ending", wrong, at_most=0, unit="answers", code="wrong-ending", sees=sees, story=house.story())
     sees = f"the provider is well again, and the same order, sent once more, is answered {well.told}: a hiccup is kept for a day"
     wrong = int(well.status != 201)
-    expect("hiccup_kept", wrong, at_most=0, unit="orders", code="hiccup-kept", sees=sees, about='"lame"', since=heals)
+    expect("hiccup_kept", wrong, at_most=0, unit="orders", code="hiccup-kept", sees=sees, story=house.story())
     sees = f"the provider refuses what is ordered, and that is answered {no.told}"
-    expect("refusal", int(no.status != 502), at_most=0, unit="answers", code="wrong-ending", sees=sees, about='"refused"')
+    expect("refusal", int(no.status != 502), at_most=0, unit="answers", code="wrong-ending", sees=sees, story=house.story())
     sees = f"an order was refused ({no.told}), and is answered {still.told} when it is sent again: who was told no has a summary"
     wrong = int((still.status, still.raw) != (no.status, no.raw))
-    expect("changed", wrong, at_most=0, unit="answers", code="not-the-same", sees=sees, about='"refused"', since=heals)
+    expect("changed", wrong, at_most=0, unit="answers", code="not-the-same", sees=sees, story=house.story())
     sees = f"a new order of what was refused before is answered {new.told}"
-    expect("new_order", int(new.status != 201), at_most=0, unit="orders", code="swallowed", sees=sees, about='"refused"', since=heals)
+    expect("new_order", int(new.status != 201), at_most=0, unit="orders", code="swallowed", sees=sees, story=house.story())
     rows = sorted(str(row.get("document")) for row in made)
-    expect("rows", len(rows), at_most=2, unit="rows", code="ordered-twice", sees=f"on the list are {', '.join(rows)}", about="POST")
+    expect("rows", len(rows), at_most=2, unit="rows", code="ordered-twice", sees=f"on the list are {', '.join(rows)}", story=house.story())
 
 
 def test_a_reply_is_kept_for_a_day(scene, incident):
@@ -247,12 +247,12 @@ def test_a_reply_is_kept_for_a_day(scene, incident):
         return first, *answers, await house.made()
 
     first, before, after, made = house.run(play)
-    _same([first, before], key)
+    _same(house, [first, before], key)
     sees = f"24 hours have passed, the key comes again, and is answered {after.told} with what was made the day before"
     wrong = int(after.status != 201 or after.text("id") == first.text("id"))
-    expect("kept_too_long", wrong, at_most=0, unit="orders", code="kept-too-long", sees=sees, about="POST", since=KEPT + 1)
-    expect("rows", len(made), at_least=2, unit="rows", code="swallowed", sees=f"{len(made)} summaries are on the list", about="POST")
-    expect("rows_at_most", len(made), at_most=2, unit="rows", code="ordered-twice", sees=f"{len(made)} summaries are on the list", about="POST")
+    expect("kept_too_long", wrong, at_most=0, unit="orders", code="kept-too-long", sees=sees, story=house.story())
+    expect("rows", len(made), at_least=2, unit="rows", code="swallowed", sees=f"{len(made)} summaries are on the list", story=house.story())
+    expect("rows_at_most", len(made), at_most=2, unit="rows", code="ordered-twice", sees=f"{len(made)} summaries are on the list", story=house.story())
 
 
 def test_a_crash_at_any_point_loses_and_doubles_nothing(scene, incident):
@@ -269,30 +269,30 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(scene, incident):
             house.sim.counts_effects = True
             replica.crash_at(at, restart_after=1.0)
             begun = house.sim.now
-            end = await house.insist(lambda _: house.order("tariff", key, timeout=20.0), tries=20, pause=3.0)
+            end = await house.insist(lambda _: house.order("tariff", key, timeout=20.0), tries=12, pause=5.0)
             effects = replica.effects
             seconds = house.sim.now - begun
             await asyncio.sleep(3.0)  # it may have crashed right behind the answer
-            return end, seconds, effects, await house.order("tariff", key), await house.made()
+            made, billed = await house.made(), house.billed(rule.paragraph, path=incident.CHAT)
+            return end, seconds, effects, made, billed, await house.order("tariff", key)
 
-        end, seconds, effects, again, made = house.run(scenario)
+        end, seconds, effects, made, billed, again = house.run(scenario)
         where = next((" at ".join([e.data["behind"], *e.data["where"][:1]]) for e in house.sim.tape.of("crash")), "nothing")
-        billed = house.billed(rule.paragraph, path=incident.CHAT)
         ids = [str(row.get("id"))[:8] for row in made]
         lost += end.status != 201 or not ids
         twice += billed > 1
         sees = f"killed right behind {where}, order {key} ends with {end.told} after {seconds:.0f} s: {lost} lost"
-        expect("lost", lost, at_most=0, unit="orders", code="lost-orders", sees=sees, about="POST")
-        sees = f"killed right behind {where}, order {key} has the rows {', '.join(ids)}"
-        expect("rows", len(ids), at_most=1, unit="rows", code="ordered-twice", sees=sees, about="POST")
+        expect("lost", lost, at_most=0, unit="orders", code="lost-orders", sees=sees, story=house.story())
         sees = f"killed right behind {where}, order {key} is billed {billed} times: {twice} billed twice, {lost} lost"
-        expect("billed_twice", twice, at_most=0, unit="orders", code="billed-twice", sees=sees, about="POST")
-        _same([end, again], key)
+        expect("billed_twice", twice, at_most=0, unit="orders", code="billed-twice", sees=sees, story=house.story())
+        sees = f"killed right behind {where}, order {key} has the rows {', '.join(ids)}"
+        expect("rows", len(ids), at_most=1, unit="rows", code="ordered-twice", sees=sees, story=house.story())
         sees = f"killed right behind {where}, and order {key} is made {seconds:.0f} s later: the key is not free before"
-        expect("stuck", seconds, at_most=LEASE + 10.0, unit="s", code="stuck", sees=sees, about="POST")
-        return end.status, effects
+        expect("stuck", seconds, at_most=LEASE + 10.0, unit="s", code="stuck", sees=sees, story=house.story())
+        return (house, [end, again], key), effects
 
-    enumerate_crashes(play)
+    for house, answers, key in enumerate_crashes(play):
+        _same(house, answers, key)
 
 
 def test_a_slow_order_is_not_made_twice(scene, incident):
@@ -317,13 +317,13 @@ def test_a_slow_order_is_not_made_twice(scene, incident):
         return early, calls, end, await house.order("tariff", key, to=1), await house.made()
 
     early, calls, end, again, made = house.run(play)
-    _same([end, again], key)
     _made_once(house, rule, made, key)
+    _same(house, [end, again], key)
     sees = f"an order is under way for minutes, it is sent again, and {calls} calls are made for it: its lease was let go while it lived"
-    expect("calls", calls, at_most=1, unit="calls", code="lease-lost", sees=sees, about="POST")
+    expect("calls", calls, at_most=1, unit="calls", code="lease-lost", sees=sees, story=house.story())
     others = [answer.told for answer in early if answer.status not in (0, 409)]
     sees = f"an order is under way, it is sent again, and answered {', '.join(others)}"
-    expect("wrong_status", len(others), at_most=0, unit="answers", code="wrong-status", sees=sees, about="POST")
+    expect("wrong_status", len(others), at_most=0, unit="answers", code="wrong-status", sees=sees, story=house.story())
 
 
 def test_who_was_away_does_not_write(scene, incident):
@@ -348,11 +348,11 @@ def test_who_was_away_does_not_write(scene, incident):
 
     end, taken, later, made = house.run(play)
     sees = f"a replica stands still, and the order it had taken ends with {end.told} elsewhere, {taken:.0f} s later"
-    expect("lost", int(end.status != 201), at_most=0, unit="orders", code="lost-orders", sees=sees, about="POST")
+    expect("lost", int(end.status != 201), at_most=0, unit="orders", code="lost-orders", sees=sees, story=house.story())
     sees = f"a replica stands still, and the order it had taken is made elsewhere {taken:.0f} s later"
-    expect("stuck", taken, at_most=LEASE + 30.0, unit="s", code="stuck", sees=sees, about="POST")
+    expect("stuck", taken, at_most=LEASE + 30.0, unit="s", code="stuck", sees=sees, story=house.story())
     _made_once(house, rule, made, key)
-    _same([end, *later], key)
+    _same(house, [end, *later], key)
 
 
 def _house(scene, incident, rng, **rest):
@@ -360,24 +360,24 @@ def _house(scene, incident, rng, **rest):
     return incident.House(scene, **rest), incident.Rule.make(rng), f"{rng.getrandbits(64):016x}"
 
 
-def _same(answers, key):
+def _same(house, answers, key):
     """All say the same, byte by byte, and that it is done."""
     first = answers[0]
     sees = f"order {key} ends with {first.told}"
-    expect("not_made", int(first.status != 201), at_most=0, unit="orders", code="lost-orders", sees=sees, about="POST")
+    expect("not_made", int(first.status != 201), at_most=0, unit="orders", code="lost-orders", sees=sees, story=house.story())
     others = [answer for answer in answers if (answer.status, answer.raw) != (first.status, first.raw)]
     told = f"{others[0].told} {others[0].raw[:50]!r}" if others else ""
     sees = f"order {key} was answered {first.told} {first.raw[:50]!r}, and sent again it is answered {told}"
-    expect("not_the_same", len(others), at_most=0, unit="answers", code="not-the-same", sees=sees, about="POST")
+    expect("not_the_same", len(others), at_most=0, unit="answers", code="not-the-same", sees=sees, story=house.story())
 
 
 def _made_once(house, rule, made, key):
     """One row, one line on the invoice."""
     ids = [str(row.get("id"))[:8] for row in made]
-    sees = f"order {key} is sent again, and {len(ids)} summaries are on the list: {', '.join(ids)}"
-    expect("rows", len(ids), at_most=1, unit="rows", code="ordered-twice", sees=sees, about="POST")
     billed = house.billed(rule.paragraph, path="/v1/chat/completions")
     sees = f"order {key} is sent again, and {billed} calls are on the provider's invoice"
-    expect("billed", billed, at_most=1, unit="calls", code="billed-twice", sees=sees, about="POST")
+    expect("billed", billed, at_most=1, unit="calls", code="billed-twice", sees=sees, story=house.story())
+    sees = f"order {key} is sent again, and {len(ids)} summaries are on the list: {', '.join(ids)}"
+    expect("rows", len(ids), at_most=1, unit="rows", code="ordered-twice", sees=sees, story=house.story())
     sees = f"order {key} has no row on the list, and {billed} calls on the invoice"
-    expect("made", min(len(ids), billed), at_least=1, unit="orders", code="lost-orders", sees=sees, about="POST")
+    expect("made", min(len(ids), billed), at_least=1, unit="orders", code="lost-orders", sees=sees, story=house.story())
