@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import uuid4
 
-from service.clients import Refused, Unavailable
+from service.clients import Unavailable
 from service.database import transaction
-from service.library import Library, UnknownDocument, split
-from service.patterns.command import UnknownKind, from_json, register, to_json
+from service.library import Library, split
+from service.patterns.command import UnknownKind, from_json, register
 from service.settings import Settings, get_settings
 
 SCHEMA = """
