@@ -10,7 +10,19 @@ from grader.sim.tape import Entry, Tape
 MOST_LINES = 12
 _WIDTH = 96
 
-_ALWAYS = ("fault", "crash", "pause", "stop", "stopped", "start", "host-failed", "escape", "unhandled", "partition", "heal")
+_ALWAYS = (
+    "fault",
+    "crash",
+    "pause",
+    "stop",
+    "stopped",
+    "start",
+    "host-failed",
+    "escape",
+    "unhandled",
+    "partition",
+    "heal",
+)
 """What turns a story; but the first start of a host, with which every story begins."""
 
 _MOST_OF_A_KIND = 3
