@@ -54,7 +54,7 @@ class Answer:
         """The JSON in it; an empty object if there is none."""
         try:
             return json.loads(self.raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
 
     @property
@@ -168,7 +168,7 @@ class House:
             if answer.status not in (0, 409, 429, 500, 503, 504):
                 break
             wait = answer.headers.get("retry-after", "")
-            await asyncio.sleep(max(pause, min(float(wait), 60.0) if wait.isdigit() else 0.0))
+            await asyncio.sleep(max(pause, min(float(wait[:9]), 60.0) if wait.isascii() and wait.isdigit() else 0.0))
             answer = await send(number)
         return answer
 

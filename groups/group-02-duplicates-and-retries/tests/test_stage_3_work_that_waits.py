@@ -189,7 +189,7 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
     expect("not_failed", int(failed.text("status") != "failed"), at_most=0, code="no-status", sees=sees, about="replace")
     rows = [row for row in audit if row.get("id") == bad.text("id")]
     sees = "an edit has failed, and does not say why"
-    wrong = int(not failed.body.get("reason") or not rows or not rows[0].get("reason"))
+    wrong = int(not failed.text("reason") or not rows or not rows[0].get("reason"))
     expect("no_reason", wrong, at_most=0, code="no-status", sees=sees, about="replace")
     sees = f"an edit of a kind that nobody knows is answered {unknown.told}"
     expect("unknown_taken", int(unknown.status != 422), at_most=0, code="wrong-status", sees=sees, about="no-")
