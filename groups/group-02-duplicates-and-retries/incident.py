@@ -62,8 +62,9 @@ class Answer:
         return str(self.status or "nothing")
 
     def text(self, field: str) -> str:
-        """A field of the body, as text."""
-        return str(self.body.get(field, "")) if isinstance(self.body, dict) else ""
+        """A field of the body, as text; empty if there is none, or null."""
+        value = self.body.get(field) if isinstance(self.body, dict) else None
+        return "" if value is None else str(value)
 
     def rows(self) -> list[dict[str, Any]]:
         """The objects of a list."""

@@ -75,7 +75,7 @@ def test_an_edit_costs_what_it_changes(scene, incident):
     made = len(house.calls(changed.paragraph, path=incident.EMBED))
     sees = "a paragraph is changed, and is not embedded: nobody finds what it says now"
     expect("not_embedded", made, at_least=1, unit="paragraphs", code="stale", sees=sees, about="PUT", since=moments[0])
-    said = answer.text("answer")
+    said = " ".join(answer.text("answer").split())
     sees = f"a price was changed to {changed.euros}, and a traveller is told: {said[:90]}"
     wrong = int(f" {changed.euros} euros" not in said)
     expect("stale", wrong, at_most=0, unit="answers", code="stale", sees=sees, about="/ask")
