@@ -202,14 +202,18 @@ class House:
                 row = f", row {answer.text('id')[:8]}" if answer.text("id") else ""
                 end = f"{answer.told}{row}, after {answer.ended - answer.asked:.1f} s"
                 told.append((answer.asked, f"{answer.method} {answer.path} with key {answer.key[-8:]} to {answer.to}: {end}"))
+        shown = (CHAT, EMBED) if any(answer.path == "/edits" for answer in self.answers) else (CHAT,)
         for entry in self.provider.log:
-            if entry.path == CHAT or not self.answers or "/edits" in {answer.path for answer in self.answers}:
+            if entry.path in shown:
                 end = "billed" if entry.id in paid else "repeated, not billed" if entry.replayed else "not billed"
                 told.append((entry.arrived, f"→ the provider, with key {entry.idempotency_key[:8] or 'none'}: {end}"))
         for kind, what in (("crash", "is killed"), ("pause", "stands still"), ("start", "starts")):
             for entry in self.sim.tape.of(kind):
-                where = " at ".join([str(entry.data.get("behind") or ""), *entry.data.get("where", [])[:1]])
-                more = f" right behind {where}" if entry.data.get("behind") else f" for {entry.data['seconds']:.0f} s" if kind == "pause" else ""
+                more = ""
+                if entry.data.get("behind"):
+                    more = " right behind " + " at ".join([entry.data["behind"], *entry.data["where"][:1]])
+                elif kind == "pause":
+                    more = f" for {entry.data['seconds']:.0f} s"
                 told += [(entry.at, f"{entry.source} {what}{more}")] if entry.at else []
         return sorted(told, key=lambda moment: moment[0])
 

@@ -79,7 +79,7 @@ def test_double_clicks_at_once_are_one_order(scene, incident):
         return clicks, ends, await house.made()
 
     clicks, ends, made = house.run(play)
-    for burst, (answers, end) in enumerate(zip(clicks, ends, strict=True)):
+    for answers, end in zip(clicks, ends, strict=True):
         done = [answer for answer in answers if answer.status == 201]
         ids = {answer.text("id") for answer in (*done, end)}
         sees = f"an office clicks five times at once, and is told of {len(ids)} summaries"

@@ -184,7 +184,7 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
         return bad, unknown, nowhere, ends, audit, [await house.text(name) for name in names]
 
     bad, unknown, nowhere, (*ends, failed), audit, texts = house.run(play)
-    _all_made(house, [parts[0], parts[3], parts[1], parts[2]], texts, "were accepted while the provider was down", told=[parts[:3], parts[3:]])
+    _all_made(house, parts, texts, "were accepted while the provider was down", due=[parts[:3], parts[3:]])
     sees = f"an edit cannot be made, since it has nothing to replace, and it is {failed.text('status')!r}"
     expect("not_failed", int(failed.text("status") != "failed"), at_most=0, code="no-status", sees=sees, about="replace")
     rows = [row for row in audit if row.get("id") == bad.text("id")]
@@ -333,7 +333,7 @@ def _split(text):
     return [part for part in text.split("\n\n") if part]
 
 
-def _all_made(house, parts, texts, what, told=None):
+def _all_made(house, parts, texts, what, due=None):
     """All are in the documents, once and in order."""
     found = [_split(text) for text in texts]
     whole = [part for each in found for part in each]
@@ -341,7 +341,7 @@ def _all_made(house, parts, texts, what, told=None):
     sees = f"{len(parts)} edits {what}: {lost} are lost, and {twice} made twice"
     expect("lost", lost, at_most=0, unit="edits", code="lost-edits", sees=sees, story=house.story())
     expect("made_twice", twice, at_most=0, unit="edits", code="made-twice", sees=sees, story=house.story())
-    due = told or [parts[at :: len(texts)] for at in range(len(texts))]
+    due = due or [parts[at :: len(texts)] for at in range(len(texts))]
     wrong = sum([part for part in each if part in parts] != want for each, want in zip(found, due, strict=True))
     sees = f"{len(parts)} edits {what}, and {wrong} documents have them in another order"
     expect("disorder", wrong, at_most=0, unit="documents", code="disorder", sees=sees, story=house.story())
