@@ -135,6 +135,8 @@ class Host:
         self._probes: dict[int, asyncio.Future[Any]] = {}
         self._stalled: tuple[int, list[str]] | None = None
         self._waiting: list[tuple[str, wire.Place]] = []
+        self._listens = False  # its lifespan has begun
+        self._paused_until = 0
         self._crash_at: int | None = None
         self._restart_after: float | None = None
         self._ledger = Ledger(disk)
@@ -163,6 +165,7 @@ class Host:
         self._sim.tape.record("start", self.name)
         self.alive, self.deadline, self.inbox = True, None, []
         self.clock = self._sim.now_ns
+        self._listens, self._paused_until = False, 0
         self._busy = 0.0
         self._hear(
             wire.Boot(
@@ -179,13 +182,25 @@ class Host:
             )
         )
 
-    def crash(self) -> None:
-        """SIGKILL, now: what was in flight is lost, what is on the disk stays, synced or not: it is no power cut."""
+    def crash(self, *, behind: str = "", where: list[str] | None = None) -> None:
+        """SIGKILL, now: what was in flight is lost, what is on the disk stays, synced or not: it is no power cut.
+
+        `behind` and `where` tell the story of what it comes right behind.
+        """
         if self.alive:
             self._end()
             self._sim.forkserver.kill(self._pid)
-            self._sim.tape.record("crash", self.name)
+            self._sim.tape.record("crash", self.name, behind=behind, where=where or [])
             self._lose(CRASH)
+
+    def pause(self, seconds: float) -> None:
+        """The process gets no turn for so long, as when its machine is suspended: then it goes on, and all clocks have.
+
+        What comes for it meanwhile waits. Its calls that are under way go on outside.
+        """
+        if self.alive:
+            self._paused_until = self._sim.now_ns + round(seconds * 1e9)
+            self._sim.tape.record("pause", self.name, seconds=seconds)
 
     async def restart(self) -> None:
         """A new process on the same disk."""
@@ -225,7 +240,7 @@ class Host:
         route, _, query = path.partition("?")
         text = body[:PREVIEW].decode("utf-8", "replace")
         self._sim.tape.record("request", self.name, id=ident, method=method, path=path, text=text)
-        if not self.alive:
+        if not self.serving:
             stream.put(ConnectionLost(f"{self.name} is down"))
             return stream
         self._streams[ident] = stream
@@ -274,7 +289,7 @@ class Host:
         """Serve a call of another host."""
         from grader.sim.network import Hangup
 
-        if not self.alive:
+        if not self.serving:
             raise Hangup("refused")
         path = call.path + ("?" + call.url.partition("?")[2] if "?" in call.url else "")
         stream = self.open(call.method, path, body=call.body, headers=call.headers)
@@ -330,6 +345,11 @@ class Host:
     # ------------------------------------------------------------------------------------------ the lockstep
 
     @property
+    def serving(self) -> bool:
+        """Does it take requests? Who comes while it starts is refused, as by a port on which nobody listens yet."""
+        return self.alive and self._listens
+
+    @property
     def counting(self) -> bool:
         """Are this host's effects counted, as crash points?"""
         return self._crash_at is not None or self._sim.counts_effects
@@ -347,8 +367,8 @@ class Host:
         if not self.alive:
             return None
         if self.inbox:
-            return max(now, self.clock)
-        return None if self.deadline is None else max(self.deadline, self.clock)
+            return max(now, self.clock, self._paused_until)
+        return None if self.deadline is None else max(self.deadline, self.clock, self._paused_until)
 
     def exchange(self) -> None:
         """Give the host its turn at this instant."""
@@ -442,6 +462,7 @@ class Host:
                 self._count(message.kind, message.text, _texts(message.where))
             case wire.Started():
                 tape.record("started", self.name)
+                self._listens = True
                 if self._starting is not None and not self._starting.done():
                     self._starting.set_result(None)
             case wire.Stopped():
@@ -484,7 +505,7 @@ class Host:
         self.effects += 1
         self._sim.tape.record("effect", self.name, number=self.effects, what=kind, text=text, where=places or [])
         if self.effects == self._crash_at:
-            self.crash()
+            self.crash(behind=f"{kind} ({text})", where=places)
             if self._restart_after is not None:
                 asyncio.get_running_loop().call_later(self._restart_after, self._boot)
 

@@ -10,7 +10,19 @@ from grader.sim.tape import Entry, Tape
 MOST_LINES = 12
 _WIDTH = 96
 
-_ALWAYS = ("fault", "crash", "stop", "stopped", "start", "host-failed", "escape", "unhandled", "partition", "heal")
+_ALWAYS = (
+    "fault",
+    "crash",
+    "pause",
+    "stop",
+    "stopped",
+    "start",
+    "host-failed",
+    "escape",
+    "unhandled",
+    "partition",
+    "heal",
+)
 """What turns a story; but the first start of a host, with which every story begins."""
 
 _MOST_OF_A_KIND = 3
@@ -133,7 +145,9 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
         case "escape":
             text = f"refused: {data['text']}{at}"
         case "crash":
-            text = f"{entry.source} crashes"
+            text = f"{entry.source} crashes" + (f" right behind {data['behind']}{at}" if data.get("behind") else "")
+        case "pause":
+            text = f"{entry.source} stands still for {data['seconds']:g} s, like a suspended machine"
         case "stop":
             text = f"{entry.source} is told to stop"
         case "stopped":

@@ -179,6 +179,58 @@ def test_what_a_crashed_host_had_sent_is_carried_out(stage: Stage) -> None:
     assert len(run.tape.of("crash")) == 1
 
 
+def test_a_paused_host_stands_still_while_the_world_goes_on(stage: Stage, close: Close) -> None:
+    service = """
+@app.post("/nap")
+async def nap():
+    began = time.monotonic()
+    await llm.post("/c", json={})
+    answered = time.monotonic()
+    await asyncio.sleep(1)
+    return [answered - began, time.monotonic() - answered]
+@app.post("/now")
+def now(): return time.time()
+"""
+
+    async def scenario(sim: Simulation, host: Host, other: Host) -> Any:
+        asking = asyncio.ensure_future(stage.one(sim, host, "/nap"))
+        await asyncio.sleep(0.5)
+        host.pause(60)
+        late = asyncio.ensure_future(stage.one(sim, host, "/now"))
+        elsewhere = await stage.one(sim, other, "/now")
+        return await asking, await late, elsewhere
+
+    run = stage.play(service, scenario, hosts=2)
+    asked, late, elsewhere = run.result
+    assert asked.body == [close(60.5), close(1)]
+    assert (elsewhere.seconds, late.seconds) == (close(0), close(60))
+    assert [(entry.at, entry.data["seconds"]) for entry in run.tape.of("pause")] == [(close(0.5), 60)]
+
+
+def test_a_paused_host_can_be_crashed_and_its_next_life_is_awake(stage: Stage, close: Close) -> None:
+    async def scenario(sim: Simulation, host: Host) -> Any:
+        host.pause(60)
+        await host.restart()
+        return await stage.one(sim, host, "/x")
+
+    assert stage.play(COUNTER, scenario).result.seconds == close(1)
+
+
+def test_who_comes_while_a_host_starts_is_refused(stage: Stage) -> None:
+    slow = "time.sleep(5)\n@app.post('/x')\nasync def x(): return 1"
+
+    async def scenario(sim: Simulation, host: Host) -> Any:
+        host.crash()
+        starting = asyncio.ensure_future(host.start())
+        await asyncio.sleep(1)
+        with pytest.raises(ConnectionLost, match="down"):
+            await host.request("POST", "/x")
+        await starting
+        return (await stage.one(sim, host, "/x")).body
+
+    assert stage.play(slow, scenario).result == 1
+
+
 def test_a_host_that_is_down_costs_no_time_and_a_long_span_can_be_skipped(stage: Stage) -> None:
     async def scenario(sim: Simulation, host: Host) -> Any:
         with pytest.raises(RuntimeError, match="stop the hosts"):

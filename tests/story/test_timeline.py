@@ -88,5 +88,15 @@ def test_the_first_start_of_a_host_is_no_story_and_a_crash_is() -> None:
     assert tell(tape) == ("00:03.0  api crashes", "00:04.0  api starts")
 
 
+def test_a_crash_says_what_it_comes_right_behind_and_a_pause_how_long_it_is() -> None:
+    tape = Tape()
+    at(tape, 3).record("crash", "api", behind="commit (SQLite)", where=["service/app.py:7"])
+    at(tape, 4).record("pause", "other", seconds=60.0)
+    assert tell(tape) == (
+        "00:03.0  api crashes right behind commit (SQLite) at service/app.py:7",
+        "00:04.0  other stands still for 60 s, like a suspended machine",
+    )
+
+
 def test_an_empty_tape_tells_nothing() -> None:
     assert tell(Tape()) == ()
