@@ -137,6 +137,7 @@ class Host:
         self._waiting: list[tuple[str, wire.Place]] = []
         self._crash_at: int | None = None
         self._restart_after: float | None = None
+        self._frozen = False
         self._ledger = Ledger(disk)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by shut()
         self._dump = tempfile.TemporaryFile()  # noqa: SIM115
@@ -162,6 +163,7 @@ class Host:
         self._link = wire.Link(ours, wire.to_simulation)
         self._sim.tape.record("start", self.name)
         self.alive, self.deadline, self.inbox = True, None, []
+        self._frozen = False
         self.clock = self._sim.now_ns
         self._busy = 0.0
         self._hear(
@@ -200,6 +202,21 @@ class Host:
             self.deliver(wire.Stop())
             await self._stopping
             self._sim.tape.record("stopped", self.name)
+
+    def freeze(self) -> None:
+        """The process gets no turn any more, as in a long pause of its machine; neither it nor the others know.
+
+        What is sent to it waits. It keeps what it holds: locks, leases, half a transaction. A crash ends it as ever.
+        """
+        if self.alive and not self._frozen:
+            self._frozen = True
+            self._sim.tape.record("freeze", self.name)
+
+    def thaw(self) -> None:
+        """It goes on where it stood, at the time that it is now."""
+        if self.alive and self._frozen:
+            self._frozen = False
+            self._sim.tape.record("thaw", self.name)
 
     def crash_at(self, effect: int | None, *, restart_after: float | None = None) -> None:
         """Crash right behind this host's `effect`-th effect (from 1; None for never). See `crashpoints.py`.
@@ -344,7 +361,7 @@ class Host:
 
     def next_turn(self, now: int) -> int | None:
         """When this host has something to do; None if never."""
-        if not self.alive:
+        if not self.alive or self._frozen:
             return None
         if self.inbox:
             return max(now, self.clock)

@@ -10,7 +10,10 @@ from grader.sim.tape import Entry, Tape
 MOST_LINES = 12
 _WIDTH = 96
 
-_ALWAYS = ("fault", "crash", "stop", "stopped", "start", "host-failed", "escape", "unhandled", "partition", "heal")
+_ALWAYS = (
+    "fault", "crash", "freeze", "thaw", "stop", "stopped", "start", "host-failed", "escape", "unhandled", "partition",
+    "heal",
+)  # fmt: skip
 """What turns a story; but the first start of a host, with which every story begins."""
 
 _MOST_OF_A_KIND = 3
@@ -51,6 +54,26 @@ def lines(moments: Sequence[tuple[float, str]]) -> tuple[str, ...]:
         half = MOST_LINES // 2
         told = [*told[:half], f"{'…':<7}  {len(told) - MOST_LINES + 1} more", *told[half + 1 - MOST_LINES :]]
     return tuple(told)
+
+
+def crash_point(tape: Tape) -> list[tuple[float, str]]:
+    """What led to a crash behind an effect, and what came of it, for `expect(story=…)`; whoever judged adds the row.
+
+    Effects are told where they were counted: with `Simulation.counts_effects`, or for a host with a crash point.
+    """
+    told = []
+    for entry in tape:
+        data, at = entry.data, f" at {entry.data['where'][0]}" if entry.data.get("where") else ""
+        match entry.kind:
+            case "request":
+                body = f" {data['text']}" if data["text"] else ""
+                told.append((entry.at, f"{data['method']} {data['path']}{body} comes to {entry.source}"))
+            case "effect":
+                what = {"answer": "an answer leaves", "call": "a call leaves"}.get(data["what"], data["what"])
+                told.append((entry.at, f"effect {data['number']} of {entry.source}: {what}{at}"))
+            case "crash" | "start" if entry.at > 0 or entry.kind == "crash":
+                told.append((entry.at, f"{entry.source} {entry.kind}{'es' if entry.kind == 'crash' else 's'}"))
+    return told
 
 
 def is_about(request: Entry, text: str) -> bool:
@@ -134,6 +157,10 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
             text = f"refused: {data['text']}{at}"
         case "crash":
             text = f"{entry.source} crashes"
+        case "freeze":
+            text = f"{entry.source} stands still: it gets no turn"
+        case "thaw":
+            text = f"{entry.source} goes on, as if nothing had been"
         case "stop":
             text = f"{entry.source} is told to stop"
         case "stopped":

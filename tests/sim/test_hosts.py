@@ -222,3 +222,58 @@ def test_a_host_that_cannot_start_is_the_scenarios_to_handle(stage: Stage) -> No
         "if (data / 'broken').exists(): raise RuntimeError('the disk is broken')\n@app.post('/x')\nasync def x(): pass"
     )
     assert stage.play(service, scenario).result == ("app-error", 200)
+
+
+STOPWATCH = """
+@app.post("/slow")
+async def slow():
+    began = time.monotonic()
+    await asyncio.sleep(5)
+    return [began, time.monotonic()]
+@app.post("/hold")
+async def hold():
+    c = sqlite3.connect(data / "d.db")
+    c.execute("create table if not exists t(x)")
+    c.execute("insert into t values(1)")
+    await asyncio.sleep(3)
+    c.commit()
+@app.post("/write")
+async def write():
+    c = sqlite3.connect(data / "d.db", timeout=2)
+    try:
+        c.execute("create table if not exists t(x)")
+        c.execute("insert into t values(2)")
+    except sqlite3.OperationalError as error:
+        return str(error)
+"""
+
+
+def test_a_frozen_host_goes_on_late_and_does_not_know(stage: Stage, close: Close) -> None:
+    async def scenario(sim: Simulation, one: Host, other: Host) -> Any:
+        sim.loop.call_later(2, one.freeze)
+        sim.loop.call_later(60, one.thaw)
+        early, late = await asyncio.gather(stage.one(sim, one, "/slow"), stage.one(sim, one, "/slow at 10"))
+        return early, late, (await stage.one(sim, other, "/slow")).seconds
+
+    early, late, other = stage.play(STOPWATCH, scenario, hosts=2).result
+    assert (early.body, early.seconds) == (close([0, 60]), close(60))
+    assert (late.body, late.seconds) == (close([60, 65]), close(55))
+    assert other == close(5)
+
+
+def test_a_frozen_host_holds_its_locks_until_it_crashes(stage: Stage, close: Close) -> None:
+    async def scenario(sim: Simulation, one: Host, other: Host) -> Any:
+        holding = asyncio.ensure_future(one.request("POST", "/hold"))
+        await asyncio.sleep(1)
+        one.freeze()
+        locked = await stage.one(sim, other, "/write at 20")
+        one.crash()
+        with pytest.raises(ConnectionLost, match="crashed"):
+            await holding
+        free = await stage.one(sim, other, "/write")
+        await one.start()
+        return locked, free, (await stage.one(sim, one, "/slow")).seconds
+
+    locked, free, again = stage.play(STOPWATCH, scenario, hosts=2).result
+    assert (locked.body, locked.seconds) == ("database is locked", close(2))
+    assert (free.body, again) == (None, close(5))
