@@ -130,9 +130,10 @@ class House:
         billed = Counter(entry.prompt for entry in self.provider.log if entry.billed)
         return sum(count - 1 for count in billed.values())
 
-    def calls(self, text: str) -> int:
-        """How many calls have `text` in them."""
-        return sum(text in entry.prompt for entry in self.provider.log)
+    def on_disk(self, *words: str) -> list[str]:
+        """Which of these stand in a file of the common disk, wherever in it."""
+        files = [path.read_bytes() for path in sorted(self.replicas[0].disk.rglob("*")) if path.is_file()]
+        return [word for word in words if any(word.encode() in data for data in files)]
 
     def story(self, *more: str) -> list[tuple[float, str]]:
         """Requests, effects, crashes; and at the end what was found."""

@@ -1,5 +1,6 @@
 """Small functions that run beside the service, and return plain values. What they should return is not in here."""
 
+import json
 import os
 import sqlite3
 import time
@@ -121,3 +122,163 @@ def versions(ports, texts):
     seen["newest"] = list(versions.get("document") or ())
     seen["beyond"] = versions.get("document", len(texts) + 1)
     return seen
+
+
+# ------------------------------------------------------------------------------------------------ stage 3
+
+
+def refused(ports, events):
+    """Append events, one of them in a transaction that is rolled back: what can be read then, and what the database says
+    to whoever changes or removes one."""
+    db = _db()
+    audit = ports.audit(db)
+    seqs = [audit.append(kind, document, **data) for kind, document, data in events]
+    db.execute("BEGIN IMMEDIATE")
+    audit.append("undone", "document")
+    db.execute("ROLLBACK")
+    seqs.append(audit.append("last", "document"))
+    kept = [["".join(map(str, row)) for row in db.execute("SELECT * FROM audit")]]
+    said = []
+    for statement in ("UPDATE audit SET seq = seq + 1000", "DELETE FROM audit WHERE seq = 1", "DELETE FROM audit"):
+        try:
+            db.execute(statement)
+            said.append("done")
+        except sqlite3.Error as error:
+            said.append(type(error).__name__)
+    kept.append(["".join(map(str, row)) for row in db.execute("SELECT * FROM audit")])
+    again = ports.audit(_db())  # another process
+    read = [[e["seq"], e["kind"], e["document"], e["data"]] for e in again.events()]
+    mine = [e["seq"] for e in again.events(events[0][1])]
+    return {"seqs": seqs, "said": said, "same": kept[0] == kept[1], "read": read, "mine": mine, "sound": again.verify()}
+
+
+def falsified(ports, events, how, at):
+    """Append events, get the triggers out of the way, and falsify. For each falsification: what it was, and whether
+    `verify` is content."""
+    seen = []
+    for number, one in enumerate(how):
+        db = _db(f"audit {number}")
+        audit = ports.audit(db)
+        for kind, document, data in events:
+            audit.append(kind, document, **data)
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f'DROP TRIGGER "{name}"')
+        columns = [row[1] for row in db.execute("PRAGMA table_info(audit)") if row[1] != "seq"]
+        if one == "edit":
+            for column in columns:
+                db.execute("BEGIN")
+                db.execute(
+                    f'UPDATE audit SET "{column}" = CASE typeof("{column}") WHEN \'text\' THEN "{column}" || \'x\' '
+                    f'WHEN \'null\' THEN \'x\' WHEN \'blob\' THEN x\'00\' ELSE "{column}" + 1 END WHERE seq = ?', (at,)
+                )
+                seen.append([f"edit {column} of event {at}", audit.verify()])
+                db.execute("ROLLBACK")
+        elif one == "drop":
+            db.execute("DELETE FROM audit WHERE seq = ?", (at,))
+        elif one == "drop and close the gap":
+            db.execute("DELETE FROM audit WHERE seq = ?", (at,))
+            db.execute("UPDATE audit SET seq = -seq WHERE seq > ?", (at,))
+            db.execute("UPDATE audit SET seq = -seq - 1 WHERE seq < 0")
+        elif one == "swap":
+            db.execute("UPDATE audit SET seq = -1 WHERE seq = ?", (at,))
+            db.execute("UPDATE audit SET seq = ? WHERE seq = ?", (at, at + 1))
+            db.execute("UPDATE audit SET seq = ? WHERE seq = -1", (at + 1,))
+        elif one == "cut the last":
+            db.execute("DELETE FROM audit WHERE seq = ?", (len(events),))
+        elif one == "cut all":
+            db.execute("DELETE FROM audit")
+        if one != "edit":
+            seen.append([one if one == "nothing" else f"{one} ({at})", ports.audit(_db(f"audit {number}")).verify()])
+    return seen
+
+
+def projection(ports, events):
+    """Count events one by one, then again from the start, twice; and in a file of its own, from the start alone."""
+    live, anew = ports.usage(_db()), ports.usage(_db("anew"))
+    raised = []
+    for event in events:
+        try:
+            live.apply(event)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            raised.append([event["seq"], type(error).__name__])
+    seen = [["one by one", live.totals(), list(live.parked())]]
+    for what, usage in (("rebuilt", live), ("rebuilt again", live), ("rebuilt elsewhere", anew)):
+        usage.rebuild(iter(events))
+        seen.append([what, usage.totals(), list(usage.parked())])
+    live.rebuild([])
+    seen.append(["rebuilt from nothing", live.totals(), list(live.parked())])
+    return {"raised": raised, "seen": seen}
+
+
+def mementos(ports, parts, old, cuts, letter):
+    """What comes back from checkpoints: whole ones, old ones, ones of the future, and ones that are none."""
+
+    def restored(data):
+        try:
+            found = ports.progress.restore(data).parts
+            return [[number, part] for number, part in sorted(found.items())]
+        except ports.corrupt:
+            return "Corrupt"
+        except ports.unknown_version:
+            return "UnknownVersion"
+
+    progress = ports.progress({number: part for number, part in parts})
+    data = progress.checkpoint()
+    where = data.find(letter.encode())
+    changed = data[:where] + b"#" + data[where + 1 :]
+    bomb = b"c__builtin__\nexec\n(S'import os; os.environ[\"BOMB\"] = \"1\"'\ntR."
+    seen = {
+        "whole": restored(data),
+        "old": restored(json.dumps({"v": 1, "done": old}).encode()),
+        "future": [restored(json.dumps({"v": v, "parts": [[0, "x"]], "sum": 1}).encode()) for v in (3, 17)],
+        "cut": [restored(data[: int(len(data) * cut)]) for cut in cuts],
+        "changed": restored(changed) if where >= 0 else "there is no such letter",
+        "odd": [restored(odd) for odd in (b"", b"null", b"[]", b"{}", b'{"v": 2}', b'{"v": null}', b"\xff\xfe", bomb)],
+    }
+    seen["bomb"] = os.environ.get("BOMB", "")
+    one = ports.progress({0: "one"}).checkpoint()
+    seen["newest"] = [_parts(ports.newest(some)) for some in ([one, data], [one, data, data[:-3]], [one, b""], [b"x"], [])]
+    try:
+        ports.newest([one, b'{"v": 3}'])
+        seen["newest of the future"] = "restored"
+    except ports.unknown_version:
+        seen["newest of the future"] = "UnknownVersion"
+    return seen
+
+
+def _parts(progress):
+    return [[number, part] for number, part in sorted(progress.parts.items())]
+
+
+# ------------------------------------------------------------------------------------------------ stage 4
+
+
+def canonical(ports, raws, nonsense, source):
+    """What each of `raws` is in one shape; which of `nonsense` is refused; and what a source of our own comes to."""
+    seen = [_booking(ports.to_canonical(raw, name)) for name, raw in raws]
+    refused = []
+    for name, raw in nonsense:
+        try:
+            refused.append(str(_booking(ports.to_canonical(raw, name))))
+        except ports.unmappable:
+            refused.append("Unmappable")
+
+    def mapping(raw):
+        if "name" not in raw:
+            raise ports.unmappable("no name")
+        return ports.booking(f"{source}:{raw['name']}", source, raw["price"] * 100, "2026-01-05T09:00:00Z", {"plug": True})
+
+    ports.register(source, mapping)
+    seen_own = _booking(ports.to_canonical({"name": "one", "price": 7}, source))
+    try:
+        ports.to_canonical({}, source)
+        refused_own = ""
+    except ports.unmappable:
+        refused_own = "Unmappable"
+    return {"seen": seen, "refused": refused, "own": [seen_own, refused_own]}
+
+
+def _booking(found):
+    return [found.id, found.source, found.amount_cents, found.at, found.extra]

@@ -25,7 +25,7 @@ class Audit:
     def verify(self) -> bool:
         """Is every event as it was appended, is none missing, in the middle or at the end, and none moved?
 
-        Whoever falsifies can write to the table `audit` as he likes, and can compute any hash, but does not know what else
-        you keep elsewhere.
+        Whoever falsifies has got rid of the triggers, and writes to the table `audit`, to any column, as he likes. What you
+        keep elsewhere he does not know of.
         """
         raise NotImplementedError("Audit.verify in service/patterns/audit.py")

@@ -48,8 +48,8 @@ class Audit:
     def verify(self) -> bool:
         """Is every event as it was appended, is none missing, in the middle or at the end, and none moved?
 
-        Whoever falsifies can write to the table `audit` as he likes, and can compute any hash, but does not know what else
-        you keep elsewhere.
+        Whoever falsifies has got rid of the triggers, and writes to the table `audit`, to any column, as he likes. What you
+        keep elsewhere he does not know of.
         """
         expected, last = 1, ""
         for *row, link in self.db.execute("SELECT * FROM audit ORDER BY seq"):

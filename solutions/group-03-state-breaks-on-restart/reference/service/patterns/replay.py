@@ -13,7 +13,8 @@ class Usage:
     Of all kinds of events, two count:
         "asked"       one question; its data has "tokens". Those of the first year have "tokens_in" and "tokens_out"
                       instead, whose sum it is.
-        "summarised"  one summary; its data has "tokens", or nothing at all, which is 0.
+        "summarised"  one summary; its data has "tokens", or does not, which is 0.
+    Tokens are a whole number, 0 or more.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
