@@ -28,6 +28,23 @@ def _raised(function, *args):
 # ------------------------------------------------------------------------------------------------ stage 1
 
 
+def window(ports, most, seconds, pauses):
+    """After each pause, take until it is refused: how often it was not."""
+    db, taken = _db(), []
+    for pause in pauses:
+        time.sleep(pause)
+        taken.append(0)
+        while taken[-1] <= most and ports.quota(db, most, seconds).take("somebody"):
+            taken[-1] += 1
+    return taken
+
+
+def race(ports, names):
+    """For each name, whether its one place was got here."""
+    quota = ports.quota(_db("race"), 1, 60.0)
+    return [bool(quota.take(name)) for name in names]
+
+
 def lease(ports, seconds, document):
     """One job, lent twice: what each of those who came got."""
     jobs, others = ports.jobs(_db()), ports.jobs(_db())
@@ -38,8 +55,8 @@ def lease(ports, seconds, document):
     first = jobs.claim("one", seconds)
     time.sleep(seconds - 1)
     seen["early"] = others.claim("other", seconds) is not None
-    jobs.renew(job, first.token, seconds)
-    jobs.save(job, first.token, b"how far it came")
+    seen["renews"] = _raised(jobs.renew, job, first.token, seconds)
+    seen["saves"] = _raised(jobs.save, job, first.token, b"how far it came")
     time.sleep(2)
     seen["renewed"] = others.claim("one", seconds) is not None
     time.sleep(seconds - 1)
@@ -52,8 +69,7 @@ def lease(ports, seconds, document):
     seen["zombie_completes"] = _raised(jobs.complete, job, first.token, {"by": "the first"})
     seen["zombie_fails"] = _raised(jobs.fail, job, first.token, "it was late")
     seen["between"] = others.get(job)["status"]
-    if second is not None:
-        others.complete(job, second.token, {"by": "the second"})
+    seen["completes"] = _raised(others.complete, job, second.token if second is not None else 0, {"by": "the second"})
     found = jobs.get(job)
     seen["end"] = [found["status"], found["result"]]
     seen["fails_late"] = _raised(others.fail, job, second.token if second is not None else 0, "it was late")
@@ -205,7 +221,8 @@ def projection(ports, events):
             raised.append([event["seq"], type(error).__name__])
     seen = [["one by one", live.totals(), list(live.parked())]]
     for what, usage in (("rebuilt", live), ("rebuilt again", live), ("rebuilt elsewhere", anew)):
-        usage.rebuild(iter(events))
+        if error := _raised(usage.rebuild, iter(events)):
+            raised.append([0, error])
         seen.append([what, usage.totals(), list(usage.parked())])
     live.rebuild([])
     seen.append(["rebuilt from nothing", live.totals(), list(live.parked())])
