@@ -132,7 +132,8 @@ class House:
 
     def on_disk(self, *words: str) -> list[str]:
         """Which of these stand in a file of the common disk, wherever in it."""
-        files = [path.read_bytes() for path in sorted(self.replicas[0].disk.rglob("*")) if path.is_file()]
+        paths = [path for path in self.replicas[0].disk.rglob("*") if path.is_file() and not path.is_symlink()]
+        files = [path.read_bytes() for path in sorted(paths)]
         return [word for word in words if any(word.encode() in data for data in files)]
 
     def story(self, *more: str) -> list[tuple[float, str]]:

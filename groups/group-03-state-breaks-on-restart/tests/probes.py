@@ -91,7 +91,7 @@ def claims(ports, worker, most):
         claim = jobs.claim(worker, 1000.0)
         if claim is None:
             break
-        got.append(claim.job)
+        got.append(str(claim.job))
     return got
 
 

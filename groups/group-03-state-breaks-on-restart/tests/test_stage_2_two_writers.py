@@ -25,9 +25,10 @@ def test_two_edits_of_one_document_both_hold(scene, incident):
         ]
         edits = []
         for at, path in enumerate(paths):
-            edits.append(house.send("PATCH", path, to=at % 2, json={"title": titles[at]}))
-            edits.append(house.send("PATCH", path, to=1 - at % 2, json={"label": f"label {at}"}))
-        return await asyncio.gather(*edits), [await house.send("GET", path, to=0) for path in paths]
+            title = house.send("PATCH", path, to=at % 2, json={"title": titles[at]})
+            label = house.send("PATCH", path, to=1 - at % 2, json={"label": f"label {at}"})
+            edits += await asyncio.gather(title, label)
+        return edits, [await house.send("GET", path, to=0) for path in paths]
 
     edits, found = house.run(play)
     refused = [answer for answer in edits if not answer.good]
