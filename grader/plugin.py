@@ -421,7 +421,7 @@ def _front_door(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
 
 
 def _routes(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
-    """Where the routes stand that were asked for: for what goes wrong without a call or an error, first of all a write."""
+    """Where the routes stand that were asked for, writes first: for what goes wrong without a call or an error."""
     from grader.story import timeline
 
     if made is None or not made.tapes:
@@ -433,20 +433,18 @@ def _routes(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
         for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
             route = _ROUTE.search(line)
             for method, path in paths:
-                if (
-                    route
-                    and route[1] == method
-                    and re.fullmatch(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(route[2])), path)
-                ):
+                if route and route[1] == method and _leads_to(route[2], path):
                     place = Place(file.relative_to(made.service.root).as_posix(), number, "")
                     found.setdefault((method, route[2]), place)
     writes_first = sorted(found.items(), key=lambda item: (item[0][0] == "get", item[1].file, item[1].line))
     return tuple(place for _, place in writes_first)[:2]
 
 
-def _segments(route: str) -> str:
-    """A pattern for the paths that "/jobs/{id}" stands for."""
-    return re.sub(r"\\{.*?\\}", "[^/]+", re.escape(route))
+def _leads_to(route: str, path: str) -> bool:
+    """Is `path` one of those that "/jobs/{id}" stands for?"""
+    segments, given = route.split("/"), path.split("/")
+    pairs = zip(segments, given, strict=False)
+    return len(segments) == len(given) and all("{" in segment or segment == each for segment, each in pairs)
 
 
 _ROUTE = re.compile(r"""@\w+\.(get|post|put|patch|delete)\(\s*["']([^"']*)["']""")

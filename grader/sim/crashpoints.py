@@ -26,8 +26,8 @@ def enumerate_crashes(
 ) -> list[T]:
     """The results of `play(None)`, `play(1)`, `play(2)` … up to the last effect of the undisturbed run.
 
-    With `most`, where there are more effects than that, `rng` chooses so many of them: a service that commits after each
-    line costs no more than one that does not.
+    With `most`, where there are more effects than that, `rng` chooses so many of them: a service that commits after
+    each line costs no more than one that does not.
 
     `play(at)` is one run of one seed: it has its host crash behind effect number `at` (`Host.crash_at`), and returns
     its result and how many effects the host had (`Host.effects`). Raises SimulationError when there is nothing to crash

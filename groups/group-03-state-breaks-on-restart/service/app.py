@@ -4,7 +4,7 @@ import asyncio
 import time
 from uuid import uuid4
 
-from fastapi import FastAPI, Header, HTTPException, Request, Response
+from fastapi import FastAPI, Header, HTTPException, Request
 from pydantic import BaseModel
 
 from service.llm import Llm
@@ -155,7 +155,7 @@ def create_app() -> FastAPI:
         return USAGE
 
     @app.post("/bookings/{source}", status_code=201)
-    async def book(source: str, request: Request, response: Response) -> dict:
+    async def book(source: str, request: Request) -> dict:
         """A booking, as its source sends it."""
         if source not in ("web", "partner", "counter"):
             raise HTTPException(404, f"no source {source}")

@@ -215,7 +215,7 @@ def test_after_thirty_days_nothing_is_left(scene, incident):
     replica = house.replicas[0]
 
     async def play():
-        purged, paths, words = await _furnish(house, incident, rng)
+        purged, _, words = await _furnish(house, incident, rng)
         kept, _, kept_words = await _furnish(house, incident, rng)
         for document in (kept, purged):
             await house.send("DELETE", f"/documents/{document}")
