@@ -138,6 +138,7 @@ class Host:
         self._crash_at: int | None = None
         self._restart_after: float | None = None
         self._frozen = False
+        self._listening = False  # its lifespan has begun: before that, whoever comes is refused
         self._ledger = Ledger(disk)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by shut()
         self._dump = tempfile.TemporaryFile()  # noqa: SIM115
@@ -163,7 +164,7 @@ class Host:
         self._link = wire.Link(ours, wire.to_simulation)
         self._sim.tape.record("start", self.name)
         self.alive, self.deadline, self.inbox = True, None, []
-        self._frozen = False
+        self._frozen = self._listening = False
         self.clock = self._sim.now_ns
         self._busy = 0.0
         self._hear(
@@ -242,7 +243,7 @@ class Host:
         route, _, query = path.partition("?")
         text = body[:PREVIEW].decode("utf-8", "replace")
         self._sim.tape.record("request", self.name, id=ident, method=method, path=path, text=text)
-        if not self.alive:
+        if not self.alive or not self._listening:
             stream.put(ConnectionLost(f"{self.name} is down"))
             return stream
         self._streams[ident] = stream
@@ -291,7 +292,7 @@ class Host:
         """Serve a call of another host."""
         from grader.sim.network import Hangup
 
-        if not self.alive:
+        if not self.alive or not self._listening:
             raise Hangup("refused")
         path = call.path + ("?" + call.url.partition("?")[2] if "?" in call.url else "")
         stream = self.open(call.method, path, body=call.body, headers=call.headers)
@@ -459,6 +460,7 @@ class Host:
                 self._count(message.kind, message.text, _texts(message.where))
             case wire.Started():
                 tape.record("started", self.name)
+                self._listening = True
                 if self._starting is not None and not self._starting.done():
                     self._starting.set_result(None)
             case wire.Stopped():

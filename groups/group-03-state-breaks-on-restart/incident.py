@@ -167,10 +167,10 @@ class Restarts:
 
     title: ClassVar[str] = "Every restart forgets"
 
-    jobs: float = 12.0
+    jobs: float = 8.0
     restarts: float = 3.0  # of each replica
     latency: float = 2.0  # of each provider call
-    horizon: float = 240.0
+    horizon: float = 180.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= 40 or not 0 <= self.restarts <= 8:
@@ -181,8 +181,8 @@ class Restarts:
     def text(self) -> str:
         return (
             f"Two replicas share a disk. Offices order {self.jobs:g} summaries, of 4 sections each, and ask after them at "
-            f"whatever replica the balancer picks. Each replica restarts {self.restarts:g} times: once for a new version, "
-            f"and otherwise because the machine says so. An office that gets no answer orders again, with the same key."
+            f"whatever replica the balancer picks. Each replica restarts {self.restarts:g} times. An office that hears "
+            f"twice that nobody knows its job orders again, with the same key."
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:
@@ -190,70 +190,94 @@ class Restarts:
 
     def _moments(self) -> list[float]:
         count = int(self.restarts) * 2
-        return [(at + 1) * self.horizon * 0.5 / (count + 1) for at in range(count)]
+        return [float(round((at + 1) * self.horizon * 0.7 / count)) for at in range(count)]
 
     def play(self, scene: Scene) -> Act:
         house = House(scene, replicas=2, median=self.latency, horizon=self.horizon + 600)
         rng = house.sim.rng("balancer")
-        orders: dict[str, str] = {}  # by its key, the job
-        texts = [text_of(house.sim.rng(f"text {number}"), 4) for number in range(int(self.jobs))]
-        looks: list[Answer] = []
-        known: list[int] = []
-
-        def anywhere() -> int:
-            return rng.randrange(2)
-
-        async def office(number: int) -> None:
-            await house.sim.until(1 + number * self.horizon * 0.4 / self.jobs)
-            key, document = f"order-{number}", "nothing"
-            for _ in range(10):
-                document = await house.add(f"Tariff {number}", texts[number], to=anywhere())
-                if document != "nothing":
-                    break
-                await asyncio.sleep(1)
-            for _ in range(10):
-                answer = await house.order(document, key, to=anywhere())
-                if answer.status == 202:
-                    orders[key] = str(answer.body.get("id"))
-                    return
-                await asyncio.sleep(1)
-            orders[key] = "nothing"
+        offices = [_Office(house, number, rng) for number in range(int(self.jobs))]
+        known = [0.0]  # every ten seconds, how many of the jobs that were accepted any replica knows
 
         async def restarts() -> None:
             for turn, moment in enumerate(self._moments()):
                 await house.sim.until(moment)
                 await house.replicas[turn % 2].restart()
 
+        async def watch() -> None:
+            for at in range(10, int(self.horizon), 10):
+                await house.sim.until(at)
+                found = 0.0
+                for job in [job for office in offices for job in office.jobs]:
+                    looks = [(await house.send("GET", f"/jobs/{job}", to=number)).status for number in (0, 1)]
+                    found += 200 in looks
+                known.append(found)
+
         async def evening() -> None:
-            tasks = [asyncio.create_task(office(number)) for number in range(int(self.jobs))]
-            tasks.append(asyncio.create_task(restarts()))
-            while house.sim.now < self.horizon - 10:
-                await asyncio.sleep(10)
-                for job in list(orders.values()):
-                    looks.append(await house.send("GET", f"/jobs/{job}", to=anywhere()))
-                known.append(sum(look.status == 200 for look in looks[-len(orders) :]) if orders else 0)
-            await asyncio.wait(tasks)
+            tasks = [asyncio.create_task(play()) for play in (restarts, watch)]
+            for number, office in enumerate(offices):
+                begin = 1 + number * self.horizon * 0.5 / self.jobs
+                tasks.append(asyncio.create_task(office.play(begin, self.horizon - 1)))
+            await asyncio.gather(*tasks)
 
         house.run(evening)
-        last = {look.path: look for look in looks}
-        done = sum(look.body.get("status") == "done" for look in last.values())
+        looks = [answer for office in offices for answer in office.looks]
+        accepted = sum(len(office.jobs) for office in offices)
         unknown = sum(look.status == 404 for look in looks)
         seconds = int(self.horizon)
         billed = [0] * seconds
         for line in house.provider.invoice:
             billed[min(int(line.at), seconds - 1)] += 1
-        steps = [known[min(at // 10, len(known) - 1)] for at in range(seconds)]
         return Act(
             series=(
-                Series("jobs that are still known", "", tuple(map(float, steps))),
-                Series("calls billed", "in all", tuple(itertools.accumulate(billed))),
+                Series("jobs that anybody still knows", "in all", tuple(known[at // 10] for at in range(seconds))),
+                Series("calls billed", "in all", tuple(map(float, itertools.accumulate(billed)))),
             ),
             figures=(
-                Figure("jobs done", done, f"of {self.jobs:g}", self.jobs, "at_least"),
+                Figure("accepted jobs that are gone", accepted - known[-1], f"of {accepted}", 0.0, "at_most"),
                 Figure("asked after a job: never heard of it", 100 * unknown / max(1, len(looks)), "%", 0.0, "at_most"),
                 Figure("calls billed again", house.billed_again, "", 0.0, "at_most"),
+                Figure("summaries that were got", sum(o.served for o in offices), "", self.jobs, "at_least"),
             ),
         )
+
+
+class _Office:
+    """Wants one summary, and meets any replica."""
+
+    def __init__(self, house: House, number: int, rng: random.Random) -> None:
+        self.house = house
+        self.number = number
+        self.rng = rng
+        self.text = text_of(house.sim.rng(f"text {number}"), 4)
+        self.document = "nothing"
+        self.jobs: list[str] = []  # those that were accepted
+        self.looks: list[Answer] = []
+        self.served = False
+
+    async def play(self, begin: float, end: float) -> None:
+        await self.house.sim.until(begin)
+        while self.house.sim.now < end - 20 and not self.served:
+            await self._order()
+            unknown = 0
+            while unknown < 2 and not self.served and self.house.sim.now < end - 10:
+                await asyncio.sleep(8.0)
+                job = self.jobs[-1] if self.jobs else "nothing"
+                look = await self.house.send("GET", f"/jobs/{job}", to=self.rng.randrange(2))
+                self.looks.append(look)
+                self.served = look.body.get("status") == "done"
+                unknown += look.status == 404
+
+    async def _order(self) -> None:
+        """Until it is accepted; with the document, if that is gone, too."""
+        for _ in range(20):
+            to = self.rng.randrange(2)
+            answer = await self.house.order(self.document, f"order {self.number}", to=to)
+            if answer.status == 202:
+                self.jobs = list(dict.fromkeys([*self.jobs, str(answer.body.get("id"))]))
+                return
+            added = await self.house.add(f"Tariff {self.number}", self.text, to=to)
+            self.document = added if added != "nothing" else self.document
+            await asyncio.sleep(0.5)
 
 
 INCIDENTS: dict[int, type[Incident]] = {1: Restarts}

@@ -277,3 +277,28 @@ def test_a_frozen_host_holds_its_locks_until_it_crashes(stage: Stage, close: Clo
     locked, free, again = stage.play(STOPWATCH, scenario, hosts=2).result
     assert (locked.body, locked.seconds) == ("database is locked", close(2))
     assert (free.body, again) == (None, close(5))
+
+
+def test_who_comes_before_a_host_listens_is_refused(stage: Stage) -> None:
+    """A host that starts on a disk that others use hands over before each statement, and others go on meanwhile."""
+    service = """
+        setup = sqlite3.connect(data / "d.db", isolation_level=None)
+        for n in range(20):
+            setup.execute(f"create table if not exists t{n}(x)")
+        @app.post("/x")
+        async def x():
+            return "served"
+        """
+
+    async def scenario(sim: Simulation, one: Host, other: Host) -> Any:
+        one.crash()
+        starting = asyncio.ensure_future(one.start())
+        answers = [await stage.one(sim, one, "/x")]
+        while not starting.done():
+            await asyncio.sleep(1e-5)
+            answers.append(await stage.one(sim, one, "/x"))
+        return [answer.body for answer in answers], (await stage.one(sim, other, "/x")).body
+
+    answers, other = stage.play(service, scenario, hosts=2).result
+    assert (set(answers), answers[0], answers[-1]) == ({"api-0 is down", "served"}, "api-0 is down", "served")
+    assert other == "served"
