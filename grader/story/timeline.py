@@ -59,21 +59,32 @@ def lines(moments: Sequence[tuple[float, str]]) -> tuple[str, ...]:
 def crash_point(tape: Tape) -> list[tuple[float, str]]:
     """What led to a crash behind an effect, and what came of it, for `expect(story=…)`; whoever judged adds the row.
 
-    Effects are told where they were counted: with `Simulation.counts_effects`, or for a host with a crash point.
+    Effects are told where they were counted: with `Simulation.counts_effects`, or for a host with a crash point. Of those
+    before the crash the last are told, of those after it the calls.
     """
+    entries = list(tape)
+    crash = next((at for at, entry in enumerate(entries) if entry.kind == "crash"), len(entries))
+    before = [at for at in range(crash) if entries[at].kind == "effect"][-_MOST_BEFORE_A_CRASH:]
+    after = [at for at in range(crash, len(entries)) if entries[at].data.get("what") == "call"]
     told = []
-    for entry in tape:
-        data, at = entry.data, f" at {entry.data['where'][0]}" if entry.data.get("where") else ""
+    for at, entry in enumerate(entries):
+        data = entry.data
         match entry.kind:
             case "request":
                 body = f" {data['text']}" if data["text"] else ""
                 told.append((entry.at, f"{data['method']} {data['path']}{body} comes to {entry.source}"))
-            case "effect":
+            case "effect" if at in before or at in after:
+                line = f" at {data['where'][0]}" if data["where"] else ""
                 what = {"answer": "an answer leaves", "call": "a call leaves"}.get(data["what"], data["what"])
-                told.append((entry.at, f"effect {data['number']} of {entry.source}: {what}{at}"))
-            case "crash" | "start" if entry.at > 0 or entry.kind == "crash":
-                told.append((entry.at, f"{entry.source} {entry.kind}{'es' if entry.kind == 'crash' else 's'}"))
+                told.append((entry.at, f"effect {data['number']} of {entry.source}: {what}{line}"))
+            case "crash":
+                told.append((entry.at, f"{entry.source} crashes"))
+            case "start" if at > crash:
+                told.append((entry.at, f"{entry.source} starts"))
     return told
+
+
+_MOST_BEFORE_A_CRASH = 4
 
 
 def is_about(request: Entry, text: str) -> bool:

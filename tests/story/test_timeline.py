@@ -96,16 +96,22 @@ def test_the_story_of_a_crash_point_names_the_request_the_effect_and_the_crash()
     tape = Tape()
     tape.record("start", "api")
     at(tape, 1).record("request", "api", id=1, method="POST", path="/jobs", text='{"document": "d"}')
-    at(tape, 1).record("effect", "api", number=1, what="commit", text="SQLite", where=["service/jobs.py:9"])
-    at(tape, 2).record("effect", "api", number=2, what="call", text="https://llm.test/x", where=[])
+    for number in range(1, 7):
+        at(tape, 1).record("effect", "api", number=number, what="commit", text="SQLite", where=["service/jobs.py:9"])
+    at(tape, 2).record("effect", "api", number=7, what="call", text="https://llm.test/x", where=[])
     at(tape, 2).record("crash", "api")
     at(tape, 3).record("start", "api")
+    at(tape, 3).record("effect", "api", number=8, what="commit", text="SQLite", where=["service/jobs.py:3"])
+    at(tape, 4).record("effect", "api", number=9, what="call", text="https://llm.test/x", where=[])
     assert crash_point(tape) == [
         (1, 'POST /jobs {"document": "d"} comes to api'),
-        (1, "effect 1 of api: commit at service/jobs.py:9"),
-        (2, "effect 2 of api: a call leaves"),
+        (1, "effect 4 of api: commit at service/jobs.py:9"),
+        (1, "effect 5 of api: commit at service/jobs.py:9"),
+        (1, "effect 6 of api: commit at service/jobs.py:9"),
+        (2, "effect 7 of api: a call leaves"),
         (2, "api crashes"),
         (3, "api starts"),
+        (4, "effect 9 of api: a call leaves"),
     ]
 
 
