@@ -59,13 +59,13 @@ def lines(moments: Sequence[tuple[float, str]]) -> tuple[str, ...]:
 def crash_point(tape: Tape) -> list[tuple[float, str]]:
     """What led to a crash behind an effect, and what came of it, for `expect(story=…)`; whoever judged adds the row.
 
-    Effects are told where they were counted: with `Simulation.counts_effects`, or for a host with a crash point. Of those
-    before the crash the last are told, of those after it the calls.
+    Effects are told where they were counted: with `Simulation.counts_effects`, or for a host with a crash point. Of
+    those before the crash the last are told, of those after it the first calls.
     """
     entries = list(tape)
     crash = next((at for at, entry in enumerate(entries) if entry.kind == "crash"), len(entries))
-    before = [at for at in range(crash) if entries[at].kind == "effect"][-_MOST_BEFORE_A_CRASH:]
-    after = [at for at in range(crash, len(entries)) if entries[at].data.get("what") == "call"]
+    before = [at for at in range(crash) if entries[at].kind == "effect"][-_MOST_OF_A_KIND:]
+    after = [at for at in range(crash, len(entries)) if entries[at].data.get("what") == "call"][:2]
     told = []
     for at, entry in enumerate(entries):
         data = entry.data
@@ -82,9 +82,6 @@ def crash_point(tape: Tape) -> list[tuple[float, str]]:
             case "start" if at > crash:
                 told.append((entry.at, f"{entry.source} starts"))
     return told
-
-
-_MOST_BEFORE_A_CRASH = 4
 
 
 def is_about(request: Entry, text: str) -> bool:

@@ -105,7 +105,6 @@ def test_the_story_of_a_crash_point_names_the_request_the_effect_and_the_crash()
     at(tape, 4).record("effect", "api", number=9, what="call", text="https://llm.test/x", where=[])
     assert crash_point(tape) == [
         (1, 'POST /jobs {"document": "d"} comes to api'),
-        (1, "effect 4 of api: commit at service/jobs.py:9"),
         (1, "effect 5 of api: commit at service/jobs.py:9"),
         (1, "effect 6 of api: commit at service/jobs.py:9"),
         (2, "effect 7 of api: a call leaves"),
