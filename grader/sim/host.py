@@ -136,9 +136,9 @@ class Host:
         self._stalled: tuple[int, list[str]] | None = None
         self._waiting: list[tuple[str, wire.Place]] = []
         self._listens = False  # its lifespan has begun
-        self._paused_until = 0
         self._crash_at: int | None = None
         self._restart_after: float | None = None
+        self._frozen = False
         self._ledger = Ledger(disk)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by shut()
         self._dump = tempfile.TemporaryFile()  # noqa: SIM115
@@ -164,8 +164,8 @@ class Host:
         self._link = wire.Link(ours, wire.to_simulation)
         self._sim.tape.record("start", self.name)
         self.alive, self.deadline, self.inbox = True, None, []
+        self._frozen = self._listens = False
         self.clock = self._sim.now_ns
-        self._listens, self._paused_until = False, 0
         self._busy = 0.0
         self._hear(
             wire.Boot(
@@ -193,15 +193,6 @@ class Host:
             self._sim.tape.record("crash", self.name, behind=behind, where=where or [])
             self._lose(CRASH)
 
-    def pause(self, seconds: float) -> None:
-        """The process gets no turn for so long, as when its machine is suspended: then it goes on, and all clocks have.
-
-        What comes for it meanwhile waits. Its calls that are under way go on outside.
-        """
-        if self.alive:
-            self._paused_until = self._sim.now_ns + round(seconds * 1e9)
-            self._sim.tape.record("pause", self.name, seconds=seconds)
-
     async def restart(self) -> None:
         """A new process on the same disk."""
         self.crash()
@@ -215,6 +206,21 @@ class Host:
             self.deliver(wire.Stop())
             await self._stopping
             self._sim.tape.record("stopped", self.name)
+
+    def freeze(self) -> None:
+        """The process gets no turn any more, as in a long pause of its machine; neither it nor the others know.
+
+        What is sent to it waits. It keeps what it holds: locks, leases, half a transaction. A crash ends it as ever.
+        """
+        if self.alive and not self._frozen:
+            self._frozen = True
+            self._sim.tape.record("freeze", self.name)
+
+    def thaw(self) -> None:
+        """It goes on where it stood, at the time that it is now."""
+        if self.alive and self._frozen:
+            self._frozen = False
+            self._sim.tape.record("thaw", self.name)
 
     def crash_at(self, effect: int | None, *, restart_after: float | None = None) -> None:
         """Crash right behind this host's `effect`-th effect (from 1; None for never). See `crashpoints.py`.
@@ -364,11 +370,11 @@ class Host:
 
     def next_turn(self, now: int) -> int | None:
         """When this host has something to do; None if never."""
-        if not self.alive:
+        if not self.alive or self._frozen:
             return None
         if self.inbox:
-            return max(now, self.clock, self._paused_until)
-        return None if self.deadline is None else max(self.deadline, self.clock, self._paused_until)
+            return max(now, self.clock)
+        return None if self.deadline is None else max(self.deadline, self.clock)
 
     def exchange(self) -> None:
         """Give the host its turn at this instant."""

@@ -207,13 +207,11 @@ class House:
             if entry.path in shown:
                 end = "billed" if entry.id in paid else "repeated, not billed" if entry.replayed else "not billed"
                 told.append((entry.arrived, f"→ the provider, with key {entry.idempotency_key[:8] or 'none'}: {end}"))
-        for kind, what in (("crash", "is killed"), ("pause", "stands still"), ("start", "starts")):
+        for kind, what in (("crash", "is killed"), ("freeze", "stands still"), ("thaw", "goes on"), ("start", "starts")):
             for entry in self.sim.tape.of(kind):
                 more = ""
                 if entry.data.get("behind"):
                     more = " right behind " + " at ".join([entry.data["behind"], *entry.data["where"][:1]])
-                elif kind == "pause":
-                    more = f" for {entry.data['seconds']:.0f} s"
                 told += [(entry.at, f"{entry.source} {what}{more}")] if entry.at else []
         return sorted(told, key=lambda moment: moment[0])
 

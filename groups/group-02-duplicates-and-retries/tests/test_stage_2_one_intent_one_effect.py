@@ -336,7 +336,8 @@ def test_who_was_away_does_not_write(scene, incident):
         begun = house.sim.now
         first = asyncio.create_task(house.order("tariff", key, timeout=15.0))
         await asyncio.sleep(rng.uniform(1.0, 5.0))
-        house.replicas[0].pause(away)
+        house.replicas[0].freeze()
+        house.sim.loop.call_later(away, house.replicas[0].thaw)
         await first
         end = await house.insist(lambda _: house.order("tariff", key, to=1, timeout=20.0), tries=20, pause=3.0)
         taken = house.sim.now - begun
