@@ -1,6 +1,7 @@
 """Small functions that run beside the service, and return plain values. What they should return is not in here."""
 
 import json
+import math
 import os
 import sqlite3
 import time
@@ -25,6 +26,14 @@ def _raised(function, *args):
     return ""
 
 
+def _in_step(items):
+    """Each at a moment of its own, which is the same in every process that does this: so that they race."""
+    begin = math.ceil(time.time()) + 1
+    for number, item in enumerate(items):
+        time.sleep(max(0.0, begin + number * 0.02 - time.time()))
+        yield item
+
+
 # ------------------------------------------------------------------------------------------------ stage 1
 
 
@@ -42,7 +51,7 @@ def window(ports, most, seconds, pauses):
 def race(ports, names):
     """For each name, whether its one place was got here."""
     quota = ports.quota(_db("race"), 1, 60.0)
-    return [bool(quota.take(name)) for name in names]
+    return [bool(quota.take(name)) for name in _in_step(names)]
 
 
 def lease(ports, seconds, document):
@@ -87,7 +96,7 @@ def orders(ports, count):
 def claims(ports, worker, most):
     """The ids of the jobs that a worker gets, until there is none."""
     jobs, got = ports.jobs(_db()), []
-    for _ in range(most):
+    for _ in _in_step(range(most)):
         claim = jobs.claim(worker, 1000.0)
         if claim is None:
             break
@@ -119,6 +128,38 @@ def rename(ports, titles, text):
     found, read = documents.get(document), versions.get(document)
     told = [found["title"], found["label"]] if found else []
     return {"changed": changed, "missing": missing, "size": size, "found": told, "text": list(read or ())}
+
+
+def adds(ports, titles):
+    """The ids of new documents, in a file for the two that follow."""
+    documents = ports.documents(_db("two"))
+    return [str(documents.add(title)) for title in titles]
+
+
+def changes(ports, idents, fields):
+    """Change one thing of each of these documents; how often there was none."""
+    documents = ports.documents(_db("two"))
+    pairs = _in_step(list(zip(idents, fields, strict=True)))
+    return sum(not documents.change(ident, **{name: value}) for ident, (name, value) in pairs)
+
+
+def read(ports, idents):
+    """The title and label of each."""
+    documents = ports.documents(_db("two"))
+    found = [documents.get(ident) or {} for ident in idents]
+    return [[each.get("title"), each.get("label")] for each in found]
+
+
+def puts(ports, names, text):
+    """Put a first text on each; on which of them it succeeded."""
+    versions, won = ports.versions(_db("race")), []
+    for name in _in_step(names):
+        try:
+            versions.put(name, text, 0)
+            won.append(name)
+        except ports.conflict:
+            pass
+    return won
 
 
 def versions(ports, texts):

@@ -131,7 +131,7 @@ def test_a_minute_is_any_minute(scene, incident, probes):
     early = rng.uniform(0.3, 0.7) * seconds
     pauses = [early, seconds - 1.0, 2.0, seconds / 2, seconds / 2 + 1.0]
     house = incident.House(scene, replicas=2)
-    names = [f"tenant {number}" for number in range(12)]
+    names = [f"tenant {number}" for number in range(30)]
 
     async def play():
         one, other = house.replicas
@@ -188,7 +188,7 @@ def test_two_workers_never_get_one_job(scene, incident, probes):
     """Two processes that look for work at one moment get different jobs."""
     rng = scene.rng("claims")
     house = incident.House(scene, replicas=2)
-    jobs = rng.randrange(5, 8)
+    jobs = rng.randrange(44, 52)
 
     async def play():
         one, other = house.replicas

@@ -46,6 +46,31 @@ def test_two_edits_of_one_document_both_hold(scene, incident):
 
 
 @pytest.mark.pattern("entity-decomposition")
+def test_two_processes_change_different_things(scene, incident, probes):
+    """One process changes titles, another labels, of the same documents at the same moments."""
+    rng = scene.rng("race")
+    titles = [incident.title_of(rng) for _ in range(24)]
+    house = incident.House(scene, replicas=2)
+
+    async def play():
+        one, other = house.replicas
+        idents = await one.probe(probes.adds, titles)
+        labels, renames = [["label", "new label"]] * len(idents), [["title", f"title {n}"] for n in range(len(idents))]
+        missing = await asyncio.gather(
+            one.probe(probes.changes, idents, labels), other.probe(probes.changes, idents, renames)
+        )
+        return sum(missing), await one.probe(probes.read, idents)
+
+    missing, found = house.run(play)
+    sees = f"two processes change {len(titles)} documents, and {missing} times one is told that there is none"
+    expect("missing", missing, at_most=0, unit="edits", code="edit-refused", sees=sees, story=[(0.0, sees)])
+    undone = [row for at, row in enumerate(found) if row != [f"title {at}", "new label"]]
+    story = [(0.0, f"changed to “title …” and “new label”, and it is {row}") for row in undone]
+    sees = f"of {len(titles)} documents the title and the label change at one moment, and {len(undone)} edits are undone"
+    expect("undone", len(undone), at_most=0, unit="edits", code="lost-update", sees=sees, story=story)
+
+
+@pytest.mark.pattern("entity-decomposition")
 def test_a_new_title_does_not_touch_the_text(scene, incident, probes):
     """A rename writes a name, however long the text is."""
     rng = scene.rng("rename")
@@ -79,7 +104,8 @@ def test_of_many_writers_one_succeeds(scene, incident):
             house.send("PUT", f"{path}/text", to=at % 2, json={"text": text}, headers={"if-match": etag})
             for at, text in enumerate(texts)
         ]
-        return blind, etag, await asyncio.gather(*writers), await house.send("GET", path)
+        writers, found = await asyncio.gather(*writers), await house.send("GET", path)
+        return blind, etag, writers, found
 
     blind, etag, writers, found = house.run(play)
     sees = f"a text is overwritten by somebody who does not say which version he has seen: {blind.told}"
@@ -94,6 +120,28 @@ def test_of_many_writers_one_succeeds(scene, incident):
     right = (found.body.get("text"), found.body.get("version"), writers[won[0]].body.get("version"))
     sees = f"one writer succeeded, and in force is version {right[1]}, with another text than his, or another number"
     expect("not_in_force", int(right != (texts[won[0]], 2, 2)), at_most=0, code="lost-update", sees=sees, about="PUT")
+
+
+@pytest.mark.pattern("versioned-data")
+def test_of_two_replicas_one_succeeds(scene, incident, probes):
+    """Two processes put a first text on a document, at one moment: one succeeds."""
+    rng = scene.rng("race")
+    names = [f"document {rng.getrandbits(32)}" for _ in range(30)]
+    house = incident.House(scene, replicas=2)
+
+    async def play():
+        one, other = house.replicas
+        return await asyncio.gather(one.probe(probes.puts, names, "one"), other.probe(probes.puts, names, "other"))
+
+    here, there = house.run(play)
+    both = [name for name in names if name in here and name in there]
+    neither = [name for name in names if name not in here and name not in there]
+    story = [(0.0, f"{name}: both are told that their text is version 1") for name in both]
+    sees = f"two put a first text on a document at one moment, {len(names)} times; {len(both)} times both are told that it worked"
+    expect("both_won", len(both), at_most=0, unit="documents", code="lost-update", sees=sees, story=story)
+    story = [(0.0, f"{name}: both are told that there is a text already") for name in neither]
+    sees = f"two put a first text on a document at one moment, {len(names)} times; {len(neither)} times neither succeeds"
+    expect("none_won", len(neither), at_most=0, unit="documents", code="nobody-writes", sees=sees, story=story)
 
 
 @pytest.mark.pattern("versioned-data")
