@@ -40,6 +40,8 @@ def test_a_command_is_a_value(scene, incident, probes):
         after = text.replace(word, marks[0] * times + word + marks[1] * times)
         due.append([after, text, after])
     story = [(0.0, f"{told[:80]}") for told in map(str, first["told"])]
+    sees = "a kind is registered, and a command of that kind, told as text, is an UnknownKind all the same"
+    expect("unknown", int(second["late"]), at_most=0, unit="kinds", code="unknown-kind", sees=sees, story=story)
     for seen, where in ((first, "where it was made"), (second, "in another process")):
         wrong = [at for at, each in enumerate(seen["done"]) if each != due[at]]
         got = seen["done"][wrong[0]] if wrong else []
