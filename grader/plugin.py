@@ -388,27 +388,30 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
 
 def _blame(tapes: list[Tape], about: Sequence[str] = ("",)) -> tuple[Place, ...]:
     """The lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
-    from grader.story import timeline
-
     for kind in ("unhandled", "escape", "blocked"):
         found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where")]
         if found:
             worst = max(found, key=lambda e: float(e.data.get("seconds", 0.0)))
             return _parse(worst.data["where"])
-    requests = [e for tape in tapes for e in tape.of("request")]
-    asked = {e.data["id"] for e in requests if any(timeline.is_about(e, text) for text in about)}
+    asked = _asked(tapes, about)
     calls = [e for tape in tapes for e in tape.of("call") if e.data.get("where") and e.data["cause"] in asked]
     return _parse(calls[-1].data["where"]) if calls else ()
 
 
-def _front_door(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
-    """Where the application is made, if it knows no such route as was asked for."""
+def _asked(tapes: list[Tape], about: Sequence[str]) -> set[int]:
+    """The requests that a failure is about."""
     from grader.story import timeline
 
-    tapes = made.tapes if made else []
-    asked = {e.data["id"] for tape in tapes for e in tape.of("request") if any(timeline.is_about(e, a) for a in about)}
-    unknown = {e.data["id"] for tape in tapes for e in tape.of("response") if e.data["status"] in (404, 405)}
-    if made is None or not asked & unknown:
+    requests = (entry for tape in tapes for entry in tape.of("request"))
+    return {entry.data["id"] for entry in requests if any(timeline.is_about(entry, text) for text in about)}
+
+
+def _front_door(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
+    """Where the application is made, if it knows no such route as was asked for."""
+    if made is None:
+        return ()
+    unknown = {e.data["id"] for tape in made.tapes for e in tape.of("response") if e.data["status"] in (404, 405)}
+    if not _asked(made.tapes, about) & unknown:
         return ()
     module, _, factory = made.service.app.partition(":")
     file = Path(*module.split(".")).with_suffix(".py")

@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import itertools
+import math
 import queue
 import selectors
 import sys
@@ -81,6 +82,8 @@ class _Selector(selectors._BaseSelectorImpl):
         loop = self.loop
         ready = timeout is not None and timeout <= 0
         when = loop._scheduled[0]._when if loop._scheduled else None
+        if when == math.inf:  # a timer for never, which asyncio allows
+            when = None
         if loop is kernel.loop or kernel.on_main():
             kernel.idle(ready, when)
         elif ready:

@@ -266,6 +266,7 @@ def test_a_reply_lost_after_billing_is_a_read_time_out_and_billed_twice_by_a_ret
         ("await asyncio.get_running_loop().run_in_executor(concurrent.futures.ThreadPoolExecutor(), time.sleep, 2)", 2),
         ("e = asyncio.Event(); asyncio.get_running_loop().call_at(time.monotonic() + 2, e.set); await e.wait()", 2),
         ("async with asyncio.timeout(2): await asyncio.get_running_loop().create_future()", 2),
+        ("async with asyncio.timeout(float('inf')): await asyncio.to_thread(time.sleep, 2)", 2),
         ("import sched; s = sched.scheduler(); s.enter(2, 1, print); await asyncio.to_thread(s.run)", 2),
     ],
 )

@@ -1,6 +1,8 @@
 """Small functions that run beside the service, and return plain values. What they should return is not in here."""
 
 import asyncio
+import itertools
+import os
 import random
 import time
 
@@ -72,15 +74,16 @@ async def bounded(ports, durations, limit):
 
 
 async def bounded_with_a_failure(ports, count, limit, failing):
-    """One of `count` calls fails after 0.1 s, the others take 1 s: what was raised, how many still finished later, and what
-    happened."""
-    finished, story, began = 0, [], time.monotonic()
+    """One of `count` calls fails after 0.1 s, the others take 1 s: what was raised, and how much later the caller was told; how
+    many still finished then; and what happened."""
+    finished, story, began, failed = 0, [], time.monotonic(), 0.0
 
     def call(number):
         async def run():
-            nonlocal finished
+            nonlocal finished, failed
             if number == failing:
                 await asyncio.sleep(0.1)
+                failed = time.monotonic()
                 story.append([time.monotonic() - began, f"call {number} raises LookupError"])
                 raise LookupError(f"call {number}")
             await asyncio.sleep(1)
@@ -94,10 +97,30 @@ async def bounded_with_a_failure(ports, count, limit, failing):
         await ports.gather_bounded([call(n) for n in range(count)], limit)
     except Exception as error:
         raised = type(error).__name__
-    before = finished
+    before, late = finished, time.monotonic() - failed
     story.append([time.monotonic() - began, f"gather_bounded raises {raised or 'nothing'}"])
     await asyncio.sleep(5)
-    return {"raised": raised, "finished_later": finished - before, "story": story}
+    return {"raised": raised, "late": late, "finished_later": finished - before, "story": story}
+
+
+async def cancelled(ports, gather, count, *args):
+    """Somebody awaits `count` calls of 1 s each, and is cancelled after half a second: how many still finish later, and what
+    happened."""
+    finished, story, began = 0, [], time.monotonic()
+
+    async def call():
+        nonlocal finished
+        await asyncio.sleep(1)
+        finished += 1
+        story.append([time.monotonic() - began, "a call comes to its end"])
+
+    caller = asyncio.create_task(getattr(ports, gather)([call] * count, *args))
+    await asyncio.sleep(0.5)
+    story.append([time.monotonic() - began, f"who awaits {gather} is cancelled"])
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    await asyncio.sleep(5)
+    return {"finished_later": finished, "story": story}
 
 
 # ------------------------------------------------------------------------------------------------ stage 2
@@ -123,8 +146,34 @@ async def retried(ports, failures, kind, retry_after, seconds, tries, each):
     return {"at": at, "end": end, "seconds": time.monotonic() - began}
 
 
-def retry_after(ports, headers, now):
-    return [float(ports.retry_after_seconds(header, now)) for header in headers]
+async def waits(ports, calls, tries):
+    """retry() as many calls, which always fail at once: for each, the waits between its tries."""
+    seen = []
+    for _ in range(calls):
+        at = []
+
+        async def call(at=at):
+            at.append(time.monotonic())
+            raise ports.unavailable("as planned")
+
+        try:
+            await ports.retry(call, ports.deadline(1000.0), tries)
+        except ports.unavailable:
+            pass
+        seen.append([after - before for before, after in itertools.pairwise(at)])
+    return seen
+
+
+def retry_after(ports, headers, now, zone):
+    """What each header is read as, on a machine in this time zone."""
+    home = os.environ.get("TZ", "UTC")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        return [float(ports.retry_after_seconds(header, now)) for header in headers]
+    finally:
+        os.environ["TZ"] = home
+        time.tzset()
 
 
 def delays(ports, attempts, draws, base, cap, seed):
@@ -185,12 +234,13 @@ async def _caller(ports, breaker, tally, how, seconds):
 
 async def partial(ports, plans, limit, seconds):
     """gather_partial of calls that take so long and then end as told: what came, what is missing, how many ran at once,
-    how long it took, what was raised, how many still ended later, and what happened."""
-    now, most, ended, story, began = 0, 0, 0, [], time.monotonic()
+    how long it took, what was raised, and how much later than that it was told; how many still ended later, and what
+    happened."""
+    now, most, ended, story, began, failed = 0, 0, 0, [], time.monotonic(), 0.0
 
     def call(number, lasts, how):
         async def run():
-            nonlocal now, most, ended
+            nonlocal now, most, ended, failed
             now += 1
             most = max(most, now)
             try:
@@ -200,6 +250,7 @@ async def partial(ports, plans, limit, seconds):
             finally:
                 now -= 1
             if how == "other":
+                failed = time.monotonic()
                 raise LookupError("as planned")
             if how != "ok":
                 raise getattr(ports, how)
@@ -215,19 +266,20 @@ async def partial(ports, plans, limit, seconds):
         raise
     except Exception as error:
         raised = type(error).__name__
-    spent, before = time.monotonic() - began, ended
+    spent, late, before = time.monotonic() - began, time.monotonic() - failed, ended
     told = f"raises {raised}" if raised else f"returns, and names {list(missing)} as missing"
     story.append([spent, f"gather_partial {told}"])
     await asyncio.sleep(100)
     return {
         "results": [[number, result] for number, result in results.items()], "missing": list(missing), "most": most,
-        "seconds": spent, "raised": raised, "ended_later": ended - before, "story": story,
+        "seconds": spent, "raised": raised, "late": late, "ended_later": ended - before, "story": story,
     }  # fmt: skip
 
 
 def fallback(ports, rules, size, questions, asked, pause):
     """Remember an answer to each of the questions; after a pause, how many are still known, and what is said to `asked`.
-    Then the last one is answered anew; after another pause, what is said to it."""
+    Then the last one is answered anew; after another pause, what is said to it, and the age of what is said to the same
+    words in another order."""
     made = ports.fallback(rules, size)
     for number, question in enumerate(questions):
         made.remember(question, f"answer {number}")
@@ -237,7 +289,11 @@ def fallback(ports, rules, size, questions, asked, pause):
     made.remember(questions[-1], "a newer answer")
     time.sleep(pause / 2)
     newer = list(made.instead(questions[-1]))
-    return {"known": [age is not None for _, age in known], "last": list(known[-1]), "asked": said, "newer": newer}
+    backwards = made.instead(" ".join(reversed(questions[-1].split())))[1]
+    return {
+        "known": [age is not None for _, age in known], "last": list(known[-1]), "asked": said, "newer": newer,
+        "backwards": backwards,
+    }  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------ stage 4
@@ -300,3 +356,85 @@ async def workflow(ports, stages, limit, failing, quiet, seconds):
         left = sum(entry[3] for entry in log) - done
         runs.append({"log": log[before:], "end": [[*pair] for pair in end.items()], "raised": raised, "left": left})
     return runs
+
+
+async def runner(ports, workers, waiting):
+    """A JobRunner, one scene after the other. What its work does depends on the document: most take 1 s."""
+    now, most, order = 0, 0, []
+
+    async def work(job, made):
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        order.append(job.document)
+        try:
+            return await does(job.document, made)
+        finally:
+            now -= 1
+
+    async def does(document, made):
+        if document == "says nothing":
+            raise RuntimeError
+        if document == "fails at first":
+            if "first step" not in made:
+                made["first step"] = "done"
+                raise LookupError("as planned")
+            return {"made": sorted(made)}
+        if document == "stops when told":
+            await asyncio.sleep(1000)
+        if document == "will not stop":
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.5)  # it cleans up, and forgets to raise
+            return {"late": True}
+        await asyncio.sleep(1)
+        return {"of": document}
+
+    jobs = ports.job_runner(work, workers)
+
+    def told(job):
+        job = jobs.get(job.id)
+        return [job.status, job.result, job.reason]
+
+    def retry(job):
+        try:
+            jobs.retry(job.id)
+        except ports.illegal_transition:
+            return "refused"
+        return "let pass"
+
+    silent = jobs.submit("says nothing")
+    await asyncio.sleep(1)
+    seen = {"silent": told(silent)}
+
+    failed, other = jobs.submit("fails at first"), jobs.submit("fails at first")
+    await asyncio.sleep(1)
+    seen["failed"], seen["other"] = told(failed), told(other)
+    retry(failed)
+    seen["twice"] = retry(failed)
+    await asyncio.sleep(1)
+    seen["again"], seen["begun"] = told(failed), order.count("fails at first")
+
+    cancelled = []
+    for document in ("stops when told", "will not stop"):
+        running = [jobs.submit(document) for _ in range(workers)]
+        await asyncio.sleep(1)
+        for job in running:
+            jobs.cancel(job.id)
+        await asyncio.sleep(1)
+        cancelled += running
+    seen["cancelled"] = [[job.document, *told(job)] for job in cancelled]
+    order.clear()
+    most = 0
+    names = [f"document {number}" for number in range(waiting)]
+    queued = []
+    for name in names:
+        queued.append(jobs.submit(name))
+        await asyncio.sleep(0.01)
+    retry(other)
+    drained = asyncio.create_task(jobs.drain())
+    done, _ = await asyncio.wait({drained}, timeout=60)
+    drained.cancel()
+    seen.update(queued=[told(job)[0] for job in queued], retried=told(other), order=order, most=most, drained=bool(done))
+    return seen

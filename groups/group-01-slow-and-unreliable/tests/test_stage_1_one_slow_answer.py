@@ -105,16 +105,20 @@ def test_the_budget_is_the_whole_requests(scene, incident):
 
 
 @pytest.mark.pattern("timeout")
-@pytest.mark.parametrize("how", ["hangs", "is-slow"])
+@pytest.mark.parametrize("how", ["hangs", "is-slow", "sends-a-scan"])
 def test_the_budget_begins_with_the_request(scene, incident, how):
-    """A summary ends within 60 s when the library hangs, or is slow."""
+    """A summary ends within 60 s whatever the library does."""
     slow = faults.brown_out(0.0, 1000.0, scene.rng("library").uniform(850.0, 950.0))  # 17 to 19 s
-    library, provider = {"hangs": (faults.hanging(0.0, 1000.0), []), "is-slow": (slow, [faults.hanging(0.0, 1000.0)])}[how]
-    house = incident.House(scene, library_fails=[library], fails=provider)
-    house.document("tariff")
+    library, provider = {
+        "hangs": ([faults.hanging(0.0, 1000.0)], []), "is-slow": ([slow], [faults.hanging(0.0, 1000.0)]),
+        "sends-a-scan": ([], []),
+    }[how]  # fmt: skip
+    house = incident.House(scene, library_fails=library, fails=provider)
+    house.document("tariff", sections=200, scanned=how == "sends-a-scan")  # 80 s of reading
     visits = house.visits(_summaries("tariff", rate=1.0, begin=0.0, end=6.0, patience=390.0), horizon=395.0)
     worst = visits.percentile(100)
-    sees = f"the library {how.replace('-', ' ')}, and a summary takes {worst:.1f} s"
+    what = {"hangs": "hangs", "is-slow": "is slow", "sends-a-scan": "sends a scan of 200 pages"}[how]
+    sees = f"the library {what}, and a summary takes {worst:.1f} s"
     expect("summary_worst", worst, at_most=incident.SUMMARY_BUDGET + GRACE, unit="s", code="no-deadline", sees=sees)
     _ended_as_agreed(house)
 
@@ -269,9 +273,9 @@ def test_gather_bounded_is_bounded(scene, incident, probes):
     async def play():
         good = await house.replica.probe(probes.bounded, durations, limit)
         bad = await house.replica.probe(probes.bounded_with_a_failure, 3 * limit, limit, rng.randrange(limit))
-        return good, bad
+        return good, bad, await house.replica.probe(probes.cancelled, "gather_bounded", 3 * limit, limit)
 
-    good, bad = house.run(play)
+    good, bad, cancelled = house.run(play)
     sees = f"{good['most']} calls run at once, with a limit of {limit}"
     expect("at_once", good["most"], at_most=limit, unit="calls", code="unbounded", sees=sees, story=good["story"])
     ideal = sum(durations) / limit
@@ -284,9 +288,14 @@ def test_gather_bounded_is_bounded(scene, incident, probes):
     sees = f"one call raises LookupError, and the caller gets {bad['raised'] or 'nothing'}"
     lost = int(bad["raised"] != "LookupError")
     expect("error_lost", lost, at_most=0, code="lost-result", sees=sees, story=bad["story"])
+    sees = f"one call has failed, and the caller is told {bad['late']:.1f} s later: it waits for calls of no use to it"
+    expect("told_after", bad["late"], at_most=0.1, unit="s", code="told-late", sees=sees, story=bad["story"])
     left = bad["finished_later"]
     sees = f"one call has failed and the caller was told; {left} others still run to their end, unseen and billed"
     expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees, story=bad["story"])
+    left = cancelled["finished_later"]
+    sees = f"nobody waits for the result any more, and {left} calls still run to their end, unseen and billed"
+    expect("left_when_cancelled", left, at_most=0, unit="calls", code="orphans", sees=sees, story=cancelled["story"])
 
 
 @pytest.mark.pattern("sync-vs-async")

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.stage(2)
 TRIES = 3
 PASSING = (429, 500, 502, 503, 504)
 OUR_FAULT = (400, 401, 404, 422)
-COOLDOWN = 5.0  # seconds
+BASE = 0.2  # seconds: the longest delay after the first try
+COOLDOWN = 5.0
 BUCKET = 0.020  # seconds: retries that come within it come together
 
 
@@ -32,18 +33,19 @@ def test_what_passes_is_tried_again(scene, incident):
     fails = [faults.failing(0.0, 1000.0, status, when=when) for status, when in zip(PASSING, once, strict=False)]
     fails += [faults.unreachable(0.0, 1000.0, how, when=once.pop()) for how in ("refused", "reset", "connect-hang")]
     fails.append(faults.hanging(0.0, 1000.0, when=once.pop()))
-    names = ("tariff-1", "tariff-2", "tariff-3")
-    first, second, third = (incident.first_tries(1, name) for name in names)
-    silent = faults.hanging(0.0, 1000.0, when=third)
-    broken = faults.unreachable(0.0, 1000.0, rng.choice(("refused", "reset")), when=third)
+    fails.append(faults.hanging(0.0, 1000.0, when=lambda call: section(call)))
+    names = ("tariff-1", "tariff-2", "tariff-3", "tariff-4")
+    first, second, third, fourth = (incident.first_tries(1, name) for name in names)
     library = [
         faults.failing(0.0, 1000.0, rng.choice((429, 502, 504)), when=first),
         faults.failing(0.0, 1000.0, rng.choice((500, 503)), when=second),
-        rng.choice((silent, broken)),
+        faults.unreachable(0.0, 1000.0, rng.choice(("refused", "reset")), when=third),
+        faults.hanging(0.0, 1000.0, when=fourth),
     ]
     house = incident.House(scene, fails=fails, library_fails=library)
     for name in names:
         house.document(name, sections=2)
+    section = incident.first_tries(1, house.documents[names[0]].pages[0])
 
     async def play():
         await _ordinary(house, incident, rng)
@@ -100,9 +102,9 @@ def test_tries_do_not_multiply(scene, incident):
         await house.sim.until(60.0)  # so that a few failures are no outage
         await _ordinary(house, incident, rng)
         await house.send("POST", "/documents/rules/summary")
-        await house.send("POST", "/documents/fares/summary")
+        return await house.send("POST", "/documents/fares/summary")
 
-    house.run(play)
+    last = house.run(play)
     merges = sum(merged.rstrip(".") in e.prompt and e.prompt.startswith("Merge") for e in house.provider.log)
     tries = {"a question": _calls(house, flight), "a section": _calls(house, section), "a merge": merges}
     tries["a document"] = sum("fares" in path for _, path in house.library_calls)
@@ -115,6 +117,9 @@ def test_tries_do_not_multiply(scene, incident):
     expect("fewest_tries", tries[few], at_least=2, unit="tries", code="not-retried", sees=sees, about=what[few])
     sees = f"{many} cannot be had now, and is asked for {tries[many]} times: layers of retries multiply"
     expect("most_tries", tries[many], at_most=TRIES, unit="tries", code="too-many-tries", sees=sees, about=what[many])
+    sees = f"the library goes on failing, and the traveller gets {last.told} instead of 503"
+    wrong = int(last.status not in (503, 504))
+    expect("wrong_ending", wrong, at_most=0, code="wrong-ending", sees=sees, about=last.path)
 
 
 @pytest.mark.pattern("retry")
@@ -211,9 +216,10 @@ def test_retry_keeps_to_its_contract(scene, incident, probes):
     house = incident.House(scene)
 
     async def play():
-        return {name: await house.replica.probe(probes.retried, *case) for name, case in cases.items()}
+        ends = {name: await house.replica.probe(probes.retried, *case) for name, case in cases.items()}
+        return ends, await house.replica.probe(probes.waits, 60, 6)
 
-    seen = house.run(play)
+    seen, waits = house.run(play)
     ends = {
         "recovers": tries, "gives up": "Unavailable", "our fault": "LookupError", "waits": 2,
         "cannot wait": "Unavailable", "too late": "DeadlineExceeded",
@@ -249,6 +255,18 @@ def test_retry_keeps_to_its_contract(scene, incident, probes):
     sees = f"retry waits {late:.1f} s for a try that could only come after the deadline"
     told = story["cannot wait"]
     expect("waited_in_vain", late, at_most=1.0, unit="s", code="waits-in-vain", sees=sees, story=told)
+    for number in range(5):
+        longest, column = BASE * 2**number, sorted(wait[number] for wait in waits)
+        story = [(0.0, f"after try {number + 1}, 60 calls wait " + ", ".join(f"{w:.3f}" for w in column[::6]) + ", … s")]
+        sees = f"after try {number + 1}, retry waits {column[-1]:.2f} s, where delay gives {longest:.2f} s at the most"
+        excess = max(0.0, column[-1] - longest - 0.01)
+        expect("over_the_delay", excess, at_most=0.0, unit="s", code="not-the-delay", sees=sees, story=story)
+        mean = sum(column) / len(column) / longest
+        sees = f"after try {number + 1}, retry waits {mean * longest:.2f} s on average, where delay may give {longest:.2f} s"
+        expect("mean", mean, at_least=0.3, code="not-the-delay", sees=sees, story=story)
+        spread = (column[-1] - column[0]) / longest
+        sees = f"after try {number + 1}, all wait from {column[0]:.2f} to {column[-1]:.2f} s: they come again together"
+        expect("spread", spread, at_least=0.3, code="not-the-delay", sees=sees, story=story)
 
 
 @pytest.mark.pattern("retry")
@@ -261,10 +279,11 @@ def test_retry_after_is_read_in_both_forms(scene, incident, probes):
         str(ahead): ahead, "0": 0, _date(now + ahead): ahead, _date(now - past): 0, "soon": 0, "": 0, "-5": 0, None: 0,
     }  # fmt: skip
     house = incident.House(scene)
-    seen = house.run(lambda: house.replica.probe(probes.retry_after, list(headers), now))
+    zone = rng.choice(("America/New_York", "Asia/Kolkata"))
+    seen = house.run(lambda: house.replica.probe(probes.retry_after, list(headers), now, zone))
     for (header, due), got in zip(headers.items(), seen, strict=True):
         sees = f"“Retry-After: {header}” is read as {got:g} s instead of {due} s"
-        story = [(0.0, f"at {_date(now)}, retry_after_seconds({header!r}, now) is {got:g}")]
+        story = [(0.0, f"at {_date(now)}, in {zone}, retry_after_seconds({header!r}, now) is {got:g}")]
         off = abs(got - due)
         expect("retry_after_off", off, at_most=0.01, unit="s", code="wrong-retry-after", sees=sees, story=story)
 
@@ -283,7 +302,8 @@ def test_delay_keeps_to_its_contract(scene, incident, probes):
         story = [(0.0, f"delay({attempt}, rng, base={base:.2f}, cap={cap:.2f}): {first}, …")]
         over = max(waits) / longest
         sees = f"after try {attempt}, delay waits {max(waits):.2f} s, where {longest:.2f} s is the most"
-        expect("over_the_longest", over, at_most=1.0001, code="too-long-a-wait", sees=sees, story=story)
+        excess = max(0.0, over - 1.0001)
+        expect("over_the_longest", excess, at_most=0.0, code="too-long-a-wait", sees=sees, story=story)
         sees = f"after try {attempt}, delay waits {max(waits):.2f} s at most, where it may be up to {longest:.2f} s"
         expect("reach", over, at_least=0.9, code="too-short-a-wait", sees=sees, story=story)
         spread = (max(waits) - min(waits)) / longest
@@ -352,8 +372,15 @@ def test_breaker_opens_when_enough_has_failed(scene, incident, probes):
             ["call", minimum - 1, "unavailable", 0.01], ["sleep", window + 1.0], ["call", 1, "unavailable", 0.01],
             ["call", 1, "ok", 0.01],
         ],
+        "slow failures": [["call", minimum, "unavailable", window + 3.0], ["call", 5, "ok", 0.01]],
+        "cancelled, then enough": [
+            ["call", 3 * minimum, "cancel", 0.2], ["call", minimum, "unavailable", 0.01], ["call", 5, "ok", 0.01],
+        ],
+        "cancelled, then well": [
+            ["call", 3 * minimum, "cancel", 0.2], ["call", 1, "ok", 0.01], ["call", 1, "ok", 0.01],
+        ],
     }  # fmt: skip
-    closed = {"one of one", "one too few", "a smaller share", "long ago"}
+    closed = {"one of one", "one too few", "a smaller share", "long ago", "cancelled, then well"}
     seen = _play(incident.House(scene), probes, settings, cases)
     for name, tallies in seen.items():
         last = tallies[-1]
@@ -390,7 +417,16 @@ def test_breaker_lets_one_look_first(scene, incident, probes):
         "late failures": [["begin", 3, "unavailable", 2.0], *opened, ["call", 1, "ok", 0.1]],
         "old news": [["begin", 3, "ok", 1.0], *opened[:1], ["sleep", 1.5], ["call", 50, "ok", 0.5]],
     }  # fmt: skip
+    usual = [["call", 10, "unavailable", 0.01], ["sleep", COOLDOWN - 0.5], ["call", 5, "ok", 0.1], ["sleep", 0.5]]
+    usual.append(["call", 5, "ok", 0.1])
     seen = _play(incident.House(scene), probes, settings, cases)
+    seen |= _play(incident.House(scene), probes, {}, {"as it is": usual})
+    early, due = (tally["made"] for tally in seen["as it is"][1:])
+    story = _told_by(seen["as it is"])
+    sees = f"a breaker with the default settings has been open for {COOLDOWN - 0.5:.1f} s, and {early} calls pass"
+    expect("too_early", early, at_most=0, unit="calls", code="other-settings", sees=sees, story=story)
+    sees = f"a breaker with the default settings has been open for more than {COOLDOWN:.0f} s, one call may look, {due} pass"
+    expect("not_one", abs(due - 1), at_most=0, unit="calls", code="other-settings", sees=sees, story=story)
     for name in ("ends well", "ends badly"):
         made, story = seen[name][1]["made"], _told_by(seen[name])
         sees = f"the cool-down is over, 50 callers are waiting, and {made} calls go to whoever is just getting up"
@@ -400,13 +436,15 @@ def test_breaker_lets_one_look_first(scene, incident, probes):
     made, story = seen["ends badly"][2]["made"], _told_by(seen["ends badly"])
     sees = f"the probe has failed, and {made} calls pass before another cool-down is over"
     expect("after_a_bad_probe", made, at_most=0, unit="calls", code="no-second-cool-down", sees=sees, story=story)
-    for name, ended, due in (("ends well", "well", 50), ("ends badly", "badly, and the next one well", 1)):
-        made, story = seen[name][-1]["made"], _told_by(seen[name])
-        sees = f"the first probe has ended {ended}, and still only {made} of 50 calls pass"
-        expect("after_a_good_probe", made, at_least=due, unit="calls", code="stays-open", sees=sees, story=story)
+    made, story = seen["ends well"][-1]["made"], _told_by(seen["ends well"])
+    sees = f"the first probe has ended well, and still only {made} of 50 calls pass"
+    expect("after_a_good_probe", made, at_least=50, unit="calls", code="stays-open", sees=sees, story=story)
+    made, story = seen["ends badly"][-1]["made"], _told_by(seen["ends badly"])
+    sees = f"the first probe has ended badly, another cool-down is over, {probing} calls may look, and {made} pass"
+    expect("after_two_cool_downs", made, at_least=probing, unit="calls", code="stays-open", sees=sees, story=story)
     made, story = seen["is cancelled"][2]["made"], _told_by(seen["is cancelled"])
-    sees = "a probe was cancelled before it ended, and from then on no call passes at all"
-    expect("after_a_cancelled_probe", made, at_least=1, unit="calls", code="stays-open", sees=sees, story=story)
+    sees = f"a probe was cancelled before it ended, {probing} calls may look, and {made} pass"
+    expect("after_a_cancelled_probe", made, at_least=probing, unit="calls", code="stays-open", sees=sees, story=story)
     sees = f"a probe was cancelled, which says nothing, and {made} calls go to whoever is just getting up"
     expect("after_no_answer", made, at_most=probing, unit="calls", code="probes-in-a-herd", sees=sees, story=story)
     made, story = seen["is refused"][2]["made"], _told_by(seen["is refused"])
@@ -468,6 +506,12 @@ def test_who_is_down_is_left_in_peace(scene, incident):
     asked = sum(a.asked >= 3.0 for a in house.answers)
     sees = f"the provider is down, and the assistant calls it {calls} times for {asked} questions and summaries"
     expect("calls_while_down", calls, at_most=0.3 * asked, unit="calls", code="no-breaker", sees=sees)
+    open_at = 9.0  # the breaker has opened long since
+    late = sum(open_at <= entry.arrived < 3.0 + seconds for entry in house.provider.log)
+    most = int((3.0 + seconds - open_at) / COOLDOWN) + 1
+    sees = f"the breaker is open for {3.0 + seconds - open_at:.1f} s, and lets {late} calls through: {most} cool-downs begin in it"
+    over = max(0, late - most)
+    expect("too_many_probes", over, at_most=0, unit="calls", code="no-breaker", sees=sees)
 
 
 @pytest.mark.pattern("circuit-breaker")
@@ -498,7 +542,7 @@ def test_the_storm_ends(scene, incident):
     house.visits(storm.travellers(), horizon=storm.horizon)
     share = storm.answered_before(house)
     sees = f"before the storm, some replies are lost on their way, and {share:.0f} % of the questions are answered"
-    expect("answered_before", share, at_least=98.0, unit="%", code="not-retried", sees=sees)
+    expect("answered_before", share, at_least=96.0, unit="%", code="not-retried", sees=sees)
     share = storm.answered_after(house)
     sees = f"{storm.calm:.0f} s after the provider is well again, {share:.0f} % of the questions are answered"
     expect("answered_after", share, at_least=95.0, unit="%", code="metastable", sees=sees)
@@ -567,4 +611,7 @@ def _told(name, minimum, failures):
         "a smaller share": f"fewer than {100 * failures:.0f} % of the calls fail",
         "a large enough share": f"more than {100 * failures:.0f} % of the calls fail",
         "long ago": "the failures were longer ago than the window",
+        "slow failures": f"{minimum} calls fail just now, which began longer ago than the window",
+        "cancelled, then enough": f"callers are cancelled, which counts for nothing, and {minimum} calls fail",
+        "cancelled, then well": "callers are cancelled, which counts for nothing, and a call ends well",
     }[name]

@@ -43,9 +43,7 @@ def test_what_has_come_is_not_thrown_away(scene, incident):
     wrong = int(status != "partial" or missing != lame)
     expect("not_told", wrong, at_most=0, code="silent-gap", sees=sees, about="/documents")
     _has_sections(answer, pages, [at for at in range(20) if at not in lame])
-    merges = sum(entry.prompt.startswith("Merge") for entry in house.provider.log)
-    sees = "the sections that came are strung together, and not merged by the model"
-    expect("merges", merges, at_least=1, unit="calls", code="no-work", sees=sees, about="/documents")
+    _is_the_models(house, answer)
 
 
 @pytest.mark.pattern("partial-result")
@@ -63,6 +61,7 @@ def test_a_slow_provider_is_not_down(scene, incident):
     sees = f"the summary says that sections {missing} are missing: nothing is left"
     expect("sections", len(here), at_least=1, unit="sections", code="silent-gap", sees=sees, about="/documents")
     _has_sections(answer, pages, here)
+    _is_the_models(house, answer)
 
 
 @pytest.mark.pattern("partial-result")
@@ -110,6 +109,16 @@ def test_nothing_is_not_a_partial_result(scene, incident):
     answer = house.run(lambda: house.send("POST", "/documents/tariff/summary"))
     sees = f"the provider says 400 to one section, which is our own fault, and the answer is {answer.status} instead of 502"
     expect("hidden_fault", int(answer.status != 502), at_most=0, code="hides-faults", sees=sees)
+    house = incident.House(scene, fails=[faults.failing(0.0, 1000.0, 400, when=incident.only("Merge"))])
+    house.document("tariff", sections=rng.randrange(3, 12))
+    answer = house.run(lambda: house.send("POST", "/documents/tariff/summary"))
+    sees = f"the provider says 400 to the merge, which is our own fault, and the answer is {answer.status} instead of 502"
+    expect("hidden_fault", int(answer.status != 502), at_most=0, code="hides-faults", sees=sees)
+    house = incident.House(scene, fails=[faults.failing(0.0, 1000.0, 503, when=incident.only("Merge"))])
+    house.document("tariff", sections=rng.randrange(3, 12))
+    answer = house.run(lambda: house.send("POST", "/documents/tariff/summary"))
+    sees = f"the merge does not come, and the answer is {answer.told} instead of 503"
+    expect("no_merge", int(answer.status not in (503, 504)), at_most=0, code="wrong-ending", sees=sees)
 
 
 @pytest.mark.pattern("partial-result")
@@ -127,9 +136,10 @@ def test_gather_partial_keeps_to_its_contract(scene, incident, probes):
         good = await house.replica.probe(probes.partial, plans, limit, seconds)
         first = rng.randrange(limit)
         bad = [[0.1, "other"] if at == first else [2.0, "ok"] for at in range(3 * limit)]
-        return good, await house.replica.probe(probes.partial, bad, limit, seconds)
+        bad = await house.replica.probe(probes.partial, bad, limit, seconds)
+        return good, bad, await house.replica.probe(probes.cancelled, "gather_partial", 3 * limit, limit, seconds)
 
-    good, bad = house.run(play)
+    good, bad, cancelled = house.run(play)
     sees = f"5 of {count} calls do not come, and gather_partial raises {good['raised']}"
     expect("raised", int(good["raised"] != ""), at_most=0, code="all-or-nothing", sees=sees, story=good["story"])
     sees = f"calls {lame} do not come, and {good['missing']} are named as missing"
@@ -144,10 +154,15 @@ def test_gather_partial_keeps_to_its_contract(scene, incident, probes):
     expect("over_time", over, at_most=0.1, unit="s", code="no-deadline", sees=sees, story=good["story"])
     sees = f"one call raises LookupError, which is a fault of our own, and the caller gets {bad['raised'] or 'nothing'}"
     expect("error_lost", int(bad["raised"] != "LookupError"), at_most=0, code="hides-faults", sees=sees, story=bad["story"])
+    sees = f"one call has failed by our own fault, and the caller is told {bad['late']:.1f} s later: the others are of no use"
+    expect("told_after", bad["late"], at_most=0.1, unit="s", code="told-late", sees=sees, story=bad["story"])
     left = good["ended_later"] + bad["ended_later"]
     sees = f"the result is there, and {left} calls still run to their end, unseen and billed"
     story = good["story"] if good["ended_later"] else bad["story"]
     expect("left_running", left, at_most=0, unit="calls", code="orphans", sees=sees, story=story)
+    left = cancelled["finished_later"]
+    sees = f"nobody waits for the result any more, and {left} calls still run to their end, unseen and billed"
+    expect("left_when_cancelled", left, at_most=0, unit="calls", code="orphans", sees=sees, story=cancelled["story"])
 
 
 @pytest.mark.pattern("graceful-degradation")
@@ -261,6 +276,12 @@ def test_a_post_is_not_answered_from_memory(scene, incident):
 
     async def play():
         before = await house.send("POST", "/documents/tariff/summary")
+        made = len(house.provider.log)
+        same = await house.send("POST", "/documents/tariff/summary")
+        again = len(house.provider.log) - made
+        sees = f"a summary is made of {made} calls; it is asked for anew, and made of {again}"
+        kept = made - again if same.whole else 0
+        expect("kept", kept, at_most=0, unit="calls", code="from-memory", sees=sees, about="/documents")
         house.document("tariff", sections=rng.randrange(9, 12))  # a new edition
         await house.sim.until(25.0)
         return (
@@ -320,6 +341,10 @@ def test_fallback_keeps_to_its_contract(scene, incident, probes):
     sees = f"a question was answered anew {pause / 2:.1f} s ago, and now the last good answer is “{answer}”, age {age}"
     wrong = int(answer != "a newer answer" or abs((age or 0.0) - pause / 2) > 0.1)
     expect("not_the_last", wrong, at_most=0, code="forgotten", sees=sees, story=story)
+    age = seen["backwards"]
+    last = questions[-1].split()
+    sees = f"“{' '.join(reversed(last))}” is taken for “{questions[-1]}”: from A to B is not from B to A"
+    expect("other_question", int(age is not None), at_most=0, code="other-question", sees=sees, story=story)
     answer, age = seen["asked"][0]
     sees = f"“{asked[0]}” is answered with “{answer}”, age {age}"
     wrong = int(answer.strip() != rules[picked] or age is not None)
@@ -373,3 +398,11 @@ def _has_sections(answer, pages, due):
     expect("lost_sections", lost, at_most=0, unit="sections", code="silent-gap", sees=sees, about="/documents")
     sees = "the sections are out of order"
     expect("disorder", int(places != sorted(places)), at_most=0, code="disorder", sees=sees, about="/documents")
+
+
+def _is_the_models(house, answer):
+    """The summary is what the model made of the sections, and not put together by ourselves."""
+    made = [entry.answer for entry in house.provider.log if entry.prompt.startswith("Merge")]
+    sees = "the sections are there, and the summary is not what the model merged of them"
+    wrong = int(answer.body.get("summary") not in made)
+    expect("strung_together", wrong, at_most=0, code="no-work", sees=sees, about="/documents")

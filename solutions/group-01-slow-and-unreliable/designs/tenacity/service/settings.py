@@ -12,7 +12,7 @@ class Settings:
     library_url: str = "https://library.skylark.test"
     sections: int = 20  # a document is summarised in at most so many sections
     fan_out: int = 8  # calls that one document may have open at once
-    ask_seconds: float = 10.0  # the budget of a question
+    ask_seconds: float = 9.0  # the budget of a question: of the ten, one is for the way back
     summary_seconds: float = 60.0  # the budget of a summary
     job_seconds: float = 1800.0  # the budget of a job
     jobs: int = 2  # that run at once

@@ -1,5 +1,6 @@
 """How a long document is summarised: section by section, and then the sections' summaries together."""
 
+import asyncio
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -10,21 +11,25 @@ from service.clients import Document, Library, Llm
 from service.patterns.execution import run_blocking
 from service.patterns.partial_result import gather_partial
 from service.patterns.retry import Unavailable
-from service.patterns.timeout import Deadline
+from service.patterns.timeout import Deadline, DeadlineExceeded
 from service.patterns.workflow import Step, Workflow
 from service.settings import Settings
 
 
-async def read(document: Document) -> str:
-    """The text of a document. Scanned pages go through the PDF engine: 0.4 s of CPU a page."""
-    if document.scanned:
-        return await run_blocking(skylark_pdf.extract, document.pages)
-    return " ".join(document.pages)
+async def read(document: Document, deadline: Deadline) -> str:
+    """The text of a document. Scanned pages go through the PDF engine: 0.4 s of CPU a page. Raises DeadlineExceeded."""
+    if not document.scanned:
+        return " ".join(document.pages)
+    try:
+        async with asyncio.timeout(deadline.remaining()):
+            return await run_blocking(skylark_pdf.extract, document.pages)
+    except TimeoutError:
+        raise DeadlineExceeded from None
 
 
 async def summarise(document: Document, llm: Llm, settings: Settings, deadline: Deadline) -> dict:
     """For somebody who waits: what has not come when most of the time is over is left out."""
-    sections = skylark_pdf.split(await read(document), settings.sections)
+    sections = skylark_pdf.split(await read(document, deadline), settings.sections)
     until = Deadline(deadline.remaining() * settings.sections_share)  # known to the threads: nobody can cancel them
     calls = [partial(summarise_section, llm, section, until) for section in sections]
     parts = await gather_partial(calls, settings.fan_out, until.remaining())
@@ -42,7 +47,7 @@ async def summarise_whole(
 
     async def load(_: dict[str, Any]) -> dict[str, Any]:
         document = await library.document(document_id, deadline)
-        sections = skylark_pdf.split(await read(document), settings.sections)
+        sections = skylark_pdf.split(await read(document, deadline), settings.sections)
         return {"title": document.title, "sections": sections}  # plain values: they go to the disk
 
     def section(text: str) -> Step:

@@ -1,9 +1,8 @@
 """Workflow: work in stages, whose steps are done once, however often it has to be taken up again."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
-
-import anyio
 
 Step = Callable[[dict[str, Any]], Awaitable[Any]]
 """One step: it gets the results so far, by name, and returns its own."""
@@ -23,7 +22,7 @@ class Workflow:
         come: when a step fails, its exception is raised, nothing is left running, and whoever calls again with the same
         `results` has only the missing steps made.
         """
-        slots = anyio.CapacityLimiter(self.limit)
+        slots = asyncio.Semaphore(self.limit)
 
         async def make(name: str, step: Step) -> None:
             async with slots:
@@ -31,10 +30,10 @@ class Workflow:
 
         for stage in self.stages:
             try:
-                async with anyio.create_task_group() as group:
+                async with asyncio.TaskGroup() as group:
                     for name, step in stage.items():
                         if name not in results:
-                            group.start_soon(make, name, step)
+                            group.create_task(make(name, step))
             except ExceptionGroup as failures:
                 raise failures.exceptions[0] from None
         return {name: results[name] for stage in self.stages for name in stage}

@@ -18,7 +18,8 @@ async def run_blocking(function: Callable[..., T], *args: Any) -> T:
 async def gather_bounded(calls: Iterable[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
     """Run all `calls` (functions that return an awaitable), at most `limit` of them at once.
 
-    The results are in the order of the calls. If one fails, its exception is raised, and nothing is left running.
+    The results are in the order of the calls. If one fails, its exception is raised at once. Then, and when the caller is
+    cancelled, nothing is left running.
     """
     slots = asyncio.Semaphore(limit)
 

@@ -25,7 +25,8 @@ async def gather_partial(calls: Iterable[Callable[[], Awaitable[T]]], limit: int
     """Run all `calls` (functions that return an awaitable), at most `limit` of them at once, for `seconds` at most.
 
     A call is missing if it raised Unavailable, BreakerOpen or DeadlineExceeded, or was not done in time: then it is
-    cancelled. Any other exception is a fault of our own: it is raised. In each case, nothing is left running.
+    cancelled. Any other exception is a fault of our own: it is raised. In each case, and when the caller is cancelled,
+    nothing is left running.
     """
     slots = asyncio.Semaphore(limit)
     results: dict[int, T] = {}
