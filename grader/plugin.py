@@ -330,7 +330,7 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     todo, mistake = _unfinished(tapes), _mistake(tapes)
     if isinstance(error, ProductionFailure):
         told = timeline.lines(error.story) if error.story else _story(tapes, error.about, error.since)
-        where = _blame(tapes, error.about) or _front_door(made, error.about)
+        where = _blame(tapes, error.about) or _front_door(made, error.about) or _routes(made, error.about)
         failure = Failure(error.code, error.sees, where, told)
         verdict = Verdict.FAILED
     elif isinstance(error, HostFailed):
@@ -421,6 +421,36 @@ def _front_door(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
         return ()
     at = next((at for at, line in enumerate(lines, 1) if re.match(rf"\s*(async\s+)?def {factory}\b", line)), 1)
     return (Place(file.as_posix(), at, factory),)
+
+
+def _routes(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
+    """Where the routes stand that were asked for, writes first: for what goes wrong without a call or an error."""
+    from grader.story import timeline
+
+    if made is None or not made.tapes:
+        return ()
+    asked = [e.data for e in made.tapes[-1].of("request") if any(timeline.is_about(e, text) for text in about)]
+    paths = {(data["method"].lower(), data["path"].partition("?")[0]) for data in asked}
+    found: dict[tuple[str, str], Place] = {}
+    for file in sorted((made.service.root / Path(made.service.app.partition(".")[0])).rglob("*.py")):
+        for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
+            route = _ROUTE.search(line)
+            for method, path in paths:
+                if route and route[1] == method and _leads_to(route[2], path):
+                    place = Place(file.relative_to(made.service.root).as_posix(), number, "")
+                    found.setdefault((method, route[2]), place)
+    writes_first = sorted(found.items(), key=lambda item: (item[0][0] == "get", item[1].file, item[1].line))
+    return tuple(place for _, place in writes_first)[:2]
+
+
+def _leads_to(route: str, path: str) -> bool:
+    """Is `path` one of those that "/jobs/{id}" stands for?"""
+    segments, given = route.split("/"), path.split("/")
+    pairs = zip(segments, given, strict=False)
+    return len(segments) == len(given) and all("{" in segment or segment == each for segment, each in pairs)
+
+
+_ROUTE = re.compile(r"""@\w+\.(get|post|put|patch|delete)\(\s*["']([^"']*)["']""")
 
 
 def _parse(places: list[str]) -> tuple[Place, ...]:

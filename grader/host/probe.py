@@ -94,7 +94,7 @@ def plain(value: Any) -> Any:
 async def _run(probe: wire.Probe, ports: Ports) -> None:
     try:
         namespace: dict[str, Any] = {"__name__": f"probe_{probe.module}"}
-        exec(compile(probe.source, f"<probe {probe.module}>", "exec"), namespace)
+        exec(compile(probe.source, f"<probe {probe.module}>", "exec", dont_inherit=True), namespace)
         result = namespace[probe.function](ports, *probe.args)
         if inspect.isawaitable(result):
             result = await result

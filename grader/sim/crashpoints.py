@@ -7,8 +7,9 @@ points, and that ends the run.
 
 from __future__ import annotations
 
+import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,8 +21,13 @@ _SQLITE = b"SQLite format 3\0"
 _OPEN_TRANSACTION = ("-journal", "-shm")  # what SQLite keeps beside a file while it works
 
 
-def enumerate_crashes(play: Callable[[int | None], tuple[T, int]]) -> list[T]:
+def enumerate_crashes(
+    play: Callable[[int | None], tuple[T, int]], *, most: int | None = None, rng: random.Random | None = None
+) -> list[T]:
     """The results of `play(None)`, `play(1)`, `play(2)` … up to the last effect of the undisturbed run.
+
+    With `most`, where there are more effects than that, `rng` chooses so many of them: a service that commits after
+    each line costs no more than one that does not.
 
     `play(at)` is one run of one seed: it has its host crash behind effect number `at` (`Host.crash_at`), and returns
     its result and how many effects the host had (`Host.effects`). Raises SimulationError when there is nothing to crash
@@ -31,7 +37,10 @@ def enumerate_crashes(play: Callable[[int | None], tuple[T, int]]) -> list[T]:
     if not effects:
         raise SimulationError("no crash points: the host had no effects")
     results = [result]
-    for at in range(1, effects + 1):
+    points: Sequence[int] = range(1, effects + 1)
+    if most is not None and effects > most:
+        points = sorted((rng or random.Random(effects)).sample(points, most))
+    for at in points:
         result, seen = play(at)
         if seen < at:
             raise SimulationError(f"no crash at effect {at} of {effects}: this run had {seen}; is it the same seed?")

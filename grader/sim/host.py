@@ -135,8 +135,10 @@ class Host:
         self._probes: dict[int, asyncio.Future[Any]] = {}
         self._stalled: tuple[int, list[str]] | None = None
         self._waiting: list[tuple[str, wire.Place]] = []
+        self._listens = False  # its lifespan has begun
         self._crash_at: int | None = None
         self._restart_after: float | None = None
+        self._frozen = False
         self._ledger = Ledger(disk)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by shut()
         self._dump = tempfile.TemporaryFile()  # noqa: SIM115
@@ -162,6 +164,7 @@ class Host:
         self._link = wire.Link(ours, wire.to_simulation)
         self._sim.tape.record("start", self.name)
         self.alive, self.deadline, self.inbox = True, None, []
+        self._frozen = self._listens = False
         self.clock = self._sim.now_ns
         self._busy = 0.0
         self._hear(
@@ -179,12 +182,15 @@ class Host:
             )
         )
 
-    def crash(self) -> None:
-        """SIGKILL, now: what was in flight is lost, what is on the disk stays, synced or not: it is no power cut."""
+    def crash(self, *, behind: str = "", where: list[str] | None = None) -> None:
+        """SIGKILL, now: what was in flight is lost, what is on the disk stays, synced or not: it is no power cut.
+
+        `behind` and `where` tell the story of what it comes right behind.
+        """
         if self.alive:
             self._end()
             self._sim.forkserver.kill(self._pid)
-            self._sim.tape.record("crash", self.name)
+            self._sim.tape.record("crash", self.name, behind=behind, where=where or [])
             self._lose(CRASH)
 
     async def restart(self) -> None:
@@ -200,6 +206,21 @@ class Host:
             self.deliver(wire.Stop())
             await self._stopping
             self._sim.tape.record("stopped", self.name)
+
+    def freeze(self) -> None:
+        """The process gets no turn any more, as in a long pause of its machine; neither it nor the others know.
+
+        What is sent to it waits. It keeps what it holds: locks, leases, half a transaction. A crash ends it as ever.
+        """
+        if self.alive and not self._frozen:
+            self._frozen = True
+            self._sim.tape.record("freeze", self.name)
+
+    def thaw(self) -> None:
+        """It goes on where it stood, at the time that it is now."""
+        if self.alive and self._frozen:
+            self._frozen = False
+            self._sim.tape.record("thaw", self.name)
 
     def crash_at(self, effect: int | None, *, restart_after: float | None = None) -> None:
         """Crash right behind this host's `effect`-th effect (from 1; None for never). See `crashpoints.py`.
@@ -225,7 +246,7 @@ class Host:
         route, _, query = path.partition("?")
         text = body[:PREVIEW].decode("utf-8", "replace")
         self._sim.tape.record("request", self.name, id=ident, method=method, path=path, text=text)
-        if not self.alive:
+        if not self.serving:
             stream.put(ConnectionLost(f"{self.name} is down"))
             return stream
         self._streams[ident] = stream
@@ -274,7 +295,7 @@ class Host:
         """Serve a call of another host."""
         from grader.sim.network import Hangup
 
-        if not self.alive:
+        if not self.serving:
             raise Hangup("refused")
         path = call.path + ("?" + call.url.partition("?")[2] if "?" in call.url else "")
         stream = self.open(call.method, path, body=call.body, headers=call.headers)
@@ -330,6 +351,11 @@ class Host:
     # ------------------------------------------------------------------------------------------ the lockstep
 
     @property
+    def serving(self) -> bool:
+        """Does it take requests? Who comes while it starts is refused, as by a port on which nobody listens yet."""
+        return self.alive and self._listens
+
+    @property
     def counting(self) -> bool:
         """Are this host's effects counted, as crash points?"""
         return self._crash_at is not None or self._sim.counts_effects
@@ -344,7 +370,7 @@ class Host:
 
     def next_turn(self, now: int) -> int | None:
         """When this host has something to do; None if never."""
-        if not self.alive:
+        if not self.alive or self._frozen:
             return None
         if self.inbox:
             return max(now, self.clock)
@@ -442,6 +468,7 @@ class Host:
                 self._count(message.kind, message.text, _texts(message.where))
             case wire.Started():
                 tape.record("started", self.name)
+                self._listens = True
                 if self._starting is not None and not self._starting.done():
                     self._starting.set_result(None)
             case wire.Stopped():
@@ -484,7 +511,7 @@ class Host:
         self.effects += 1
         self._sim.tape.record("effect", self.name, number=self.effects, what=kind, text=text, where=places or [])
         if self.effects == self._crash_at:
-            self.crash()
+            self.crash(behind=f"{kind} ({text})", where=places)
             if self._restart_after is not None:
                 asyncio.get_running_loop().call_later(self._restart_after, self._boot)
 

@@ -10,7 +10,10 @@ from grader.sim.tape import Entry, Tape
 MOST_LINES = 12
 _WIDTH = 96
 
-_ALWAYS = ("fault", "crash", "stop", "stopped", "start", "host-failed", "escape", "unhandled", "partition", "heal")
+_ALWAYS = (
+    "fault", "crash", "freeze", "thaw", "stop", "stopped", "start", "host-failed", "escape", "unhandled", "partition",
+    "heal",
+)  # fmt: skip
 """What turns a story; but the first start of a host, with which every story begins."""
 
 _MOST_OF_A_KIND = 3
@@ -51,6 +54,34 @@ def lines(moments: Sequence[tuple[float, str]]) -> tuple[str, ...]:
         half = MOST_LINES // 2
         told = [*told[:half], f"{'…':<7}  {len(told) - MOST_LINES + 1} more", *told[half + 1 - MOST_LINES :]]
     return tuple(told)
+
+
+def crash_point(tape: Tape) -> list[tuple[float, str]]:
+    """What led to a crash behind an effect, and what came of it, for `expect(story=…)`; whoever judged adds the row.
+
+    Effects are told where they were counted: with `Simulation.counts_effects`, or for a host with a crash point. Of
+    those before the crash the last are told, of those after it the first calls.
+    """
+    entries = list(tape)
+    crash = next((at for at, entry in enumerate(entries) if entry.kind == "crash"), len(entries))
+    before = [at for at in range(crash) if entries[at].kind == "effect"][-_MOST_OF_A_KIND:]
+    after = [at for at in range(crash, len(entries)) if entries[at].data.get("what") == "call"][:2]
+    told = []
+    for at, entry in enumerate(entries):
+        data = entry.data
+        match entry.kind:
+            case "request":
+                body = f" {data['text']}" if data["text"] else ""
+                told.append((entry.at, f"{data['method']} {data['path']}{body} comes to {entry.source}"))
+            case "effect" if at in before or at in after:
+                line = f" at {data['where'][0]}" if data["where"] else ""
+                what = {"answer": "an answer leaves", "call": "a call leaves"}.get(data["what"], data["what"])
+                told.append((entry.at, f"effect {data['number']} of {entry.source}: {what}{line}"))
+            case "crash":
+                told.append((entry.at, f"{entry.source} crashes"))
+            case "start" if at > crash:
+                told.append((entry.at, f"{entry.source} starts"))
+    return told
 
 
 def is_about(request: Entry, text: str) -> bool:
@@ -133,7 +164,11 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
         case "escape":
             text = f"refused: {data['text']}{at}"
         case "crash":
-            text = f"{entry.source} crashes"
+            text = f"{entry.source} crashes" + (f" right behind {data['behind']}{at}" if data.get("behind") else "")
+        case "freeze":
+            text = f"{entry.source} stands still: it gets no turn"
+        case "thaw":
+            text = f"{entry.source} goes on, as if nothing had been"
         case "stop":
             text = f"{entry.source} is told to stop"
         case "stopped":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import re
 import sqlite3
 from collections import Counter
@@ -395,6 +396,16 @@ def test_an_enumeration_that_proves_nothing_is_an_error(counts: list[int], compl
     left = iter(counts)
     with pytest.raises(SimulationError, match=complaint):
         enumerate_crashes(lambda _: (None, next(left)))
+
+
+def test_of_many_crash_points_so_many_are_chosen_as_the_seed_says() -> None:
+    def play(crash_at: int | None) -> tuple[int | None, int]:
+        return crash_at, 40
+
+    chosen = [enumerate_crashes(play, most=7, rng=random.Random(seed)) for seed in (1, 1, 2)]
+    assert chosen[0] == chosen[1] != chosen[2]
+    assert len(chosen[0]) == 1 + 7
+    assert enumerate_crashes(play, most=40) == enumerate_crashes(play) == [None, *range(1, 41)]
 
 
 def test_a_crash_while_starting_is_survived_by_the_supervisor_or_told(stage: Stage) -> None:

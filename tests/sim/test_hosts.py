@@ -179,6 +179,21 @@ def test_what_a_crashed_host_had_sent_is_carried_out(stage: Stage) -> None:
     assert len(run.tape.of("crash")) == 1
 
 
+def test_who_comes_while_a_host_starts_is_refused(stage: Stage) -> None:
+    slow = "time.sleep(5)\n@app.post('/x')\nasync def x(): return 1"
+
+    async def scenario(sim: Simulation, host: Host) -> Any:
+        host.crash()
+        starting = asyncio.ensure_future(host.start())
+        await asyncio.sleep(1)
+        with pytest.raises(ConnectionLost, match="down"):
+            await host.request("POST", "/x")
+        await starting
+        return (await stage.one(sim, host, "/x")).body
+
+    assert stage.play(slow, scenario).result == 1
+
+
 def test_a_host_that_is_down_costs_no_time_and_a_long_span_can_be_skipped(stage: Stage) -> None:
     async def scenario(sim: Simulation, host: Host) -> Any:
         with pytest.raises(RuntimeError, match="stop the hosts"):
@@ -222,3 +237,83 @@ def test_a_host_that_cannot_start_is_the_scenarios_to_handle(stage: Stage) -> No
         "if (data / 'broken').exists(): raise RuntimeError('the disk is broken')\n@app.post('/x')\nasync def x(): pass"
     )
     assert stage.play(service, scenario).result == ("app-error", 200)
+
+
+STOPWATCH = """
+@app.post("/slow")
+async def slow():
+    began = time.monotonic()
+    await asyncio.sleep(5)
+    return [began, time.monotonic()]
+@app.post("/hold")
+async def hold():
+    c = sqlite3.connect(data / "d.db")
+    c.execute("create table if not exists t(x)")
+    c.execute("insert into t values(1)")
+    await asyncio.sleep(3)
+    c.commit()
+@app.post("/write")
+async def write():
+    c = sqlite3.connect(data / "d.db", timeout=2)
+    try:
+        c.execute("create table if not exists t(x)")
+        c.execute("insert into t values(2)")
+    except sqlite3.OperationalError as error:
+        return str(error)
+"""
+
+
+def test_a_frozen_host_goes_on_late_and_does_not_know(stage: Stage, close: Close) -> None:
+    async def scenario(sim: Simulation, one: Host, other: Host) -> Any:
+        sim.loop.call_later(2, one.freeze)
+        sim.loop.call_later(60, one.thaw)
+        early, late = await asyncio.gather(stage.one(sim, one, "/slow"), stage.one(sim, one, "/slow at 10"))
+        return early, late, (await stage.one(sim, other, "/slow")).seconds
+
+    early, late, other = stage.play(STOPWATCH, scenario, hosts=2).result
+    assert (early.body, early.seconds) == (close([0, 60]), close(60))
+    assert (late.body, late.seconds) == (close([60, 65]), close(55))
+    assert other == close(5)
+
+
+def test_a_frozen_host_holds_its_locks_until_it_crashes(stage: Stage, close: Close) -> None:
+    async def scenario(sim: Simulation, one: Host, other: Host) -> Any:
+        holding = asyncio.ensure_future(one.request("POST", "/hold"))
+        await asyncio.sleep(1)
+        one.freeze()
+        locked = await stage.one(sim, other, "/write at 20")
+        one.crash()
+        with pytest.raises(ConnectionLost, match="crashed"):
+            await holding
+        free = await stage.one(sim, other, "/write")
+        await one.start()
+        return locked, free, (await stage.one(sim, one, "/slow")).seconds
+
+    locked, free, again = stage.play(STOPWATCH, scenario, hosts=2).result
+    assert (locked.body, locked.seconds) == ("database is locked", close(2))
+    assert (free.body, again) == (None, close(5))
+
+
+def test_who_comes_before_a_host_listens_is_refused(stage: Stage) -> None:
+    """A host that starts on a disk that others use hands over before each statement, and others go on meanwhile."""
+    service = """
+        setup = sqlite3.connect(data / "d.db", isolation_level=None)
+        for n in range(20):
+            setup.execute(f"create table if not exists t{n}(x)")
+        @app.post("/x")
+        async def x():
+            return "served"
+        """
+
+    async def scenario(sim: Simulation, one: Host, other: Host) -> Any:
+        one.crash()
+        starting = asyncio.ensure_future(one.start())
+        answers = [await stage.one(sim, one, "/x")]
+        while not starting.done():
+            await asyncio.sleep(1e-5)
+            answers.append(await stage.one(sim, one, "/x"))
+        return [answer.body for answer in answers], (await stage.one(sim, other, "/x")).body
+
+    answers, other = stage.play(service, scenario, hosts=2).result
+    assert (set(answers), answers[0], answers[-1]) == ({"api-0 is down", "served"}, "api-0 is down", "served")
+    assert other == "served"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.sim import Host, HostFailed, ProbeFailed, Service, Simulation
-from tests.sim import probes
+from tests.sim import probes, probes_of_today
 
 if TYPE_CHECKING:
     from tests.sim.conftest import Stage
@@ -47,6 +47,10 @@ def _probe(stage: Stage, function: Callable[..., Any], *args: Any, **options: An
 
 def test_a_function_reaches_a_port_and_returns_what_it_found(stage: Stage) -> None:
     assert _probe(stage, probes.adds, 1, 2, 3) == [1, 3, 6]
+
+
+def test_a_probe_is_compiled_as_it_stands(stage: Stage) -> None:
+    assert _probe(stage, probes_of_today.makes) == ["made", 4]
 
 
 def test_a_coroutine_waits_in_virtual_time(stage: Stage) -> None:

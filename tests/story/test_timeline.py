@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.sim.tape import Tape
-from grader.story.timeline import MOST_LINES, lines, tell
+from grader.story.timeline import MOST_LINES, crash_point, lines, tell
 
 
 def at(tape: Tape, seconds: float) -> Tape:
@@ -88,5 +88,42 @@ def test_the_first_start_of_a_host_is_no_story_and_a_crash_is() -> None:
     assert tell(tape) == ("00:03.0  api crashes", "00:04.0  api starts")
 
 
+def test_a_crash_says_what_it_comes_right_behind() -> None:
+    tape = Tape()
+    at(tape, 3).record("crash", "api", behind="commit (SQLite)", where=["service/app.py:7"])
+    assert tell(tape) == ("00:03.0  api crashes right behind commit (SQLite) at service/app.py:7",)
+
+
 def test_an_empty_tape_tells_nothing() -> None:
     assert tell(Tape()) == ()
+
+
+def test_the_story_of_a_crash_point_names_the_request_the_effect_and_the_crash() -> None:
+    tape = Tape()
+    tape.record("start", "api")
+    at(tape, 1).record("request", "api", id=1, method="POST", path="/jobs", text='{"document": "d"}')
+    for number in range(1, 7):
+        at(tape, 1).record("effect", "api", number=number, what="commit", text="SQLite", where=["service/jobs.py:9"])
+    at(tape, 2).record("effect", "api", number=7, what="call", text="https://llm.test/x", where=[])
+    at(tape, 2).record("crash", "api")
+    at(tape, 3).record("start", "api")
+    at(tape, 3).record("effect", "api", number=8, what="commit", text="SQLite", where=["service/jobs.py:3"])
+    at(tape, 4).record("effect", "api", number=9, what="call", text="https://llm.test/x", where=[])
+    assert crash_point(tape) == [
+        (1, 'POST /jobs {"document": "d"} comes to api'),
+        (1, "effect 5 of api: commit at service/jobs.py:9"),
+        (1, "effect 6 of api: commit at service/jobs.py:9"),
+        (2, "effect 7 of api: a call leaves"),
+        (2, "api crashes"),
+        (3, "api starts"),
+        (4, "effect 9 of api: a call leaves"),
+    ]
+
+
+def test_a_host_that_stands_still_is_part_of_every_story() -> None:
+    tape = outage()
+    at(tape, 31).record("freeze", "api")
+    at(tape, 40).record("thaw", "api")
+    told = tell(tape)
+    assert "00:31.0  api stands still: it gets no turn" in told
+    assert "00:40.0  api goes on, as if nothing had been" in told

@@ -1,0 +1,1 @@
+"""Skylark's document assistant."""

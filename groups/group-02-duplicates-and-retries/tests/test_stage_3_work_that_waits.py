@@ -1,0 +1,349 @@
+"""Stage 3, work that waits: the command.
+
+In the order in which they are best solved. What they demand is in the briefing and in the stubs.
+"""
+
+import asyncio
+
+import pytest
+
+from grader.plugin import expect
+from grader.sim import enumerate_crashes
+from grader.world import faults
+
+pytestmark = [pytest.mark.stage(3), pytest.mark.pattern("command")]
+
+AT_ONCE = 0.5  # seconds; the configuration may have to be loaded
+MADE_WITHIN = 10.0  # seconds in which an edit is made where the provider is well
+AFTER_A_KILL = 40.0  # the same, where a process was killed: it may have had a lease
+WITHIN = 60.0  # seconds in which a few edits are made
+ENDS = ("done", "failed", "undone")
+
+
+def test_a_command_is_a_value(scene, incident, probes):
+    """A command told as text does the same in another process."""
+    rng = scene.rng("commands")
+    kind, strange = f"mark-{incident.word(rng)}", f"mark-{incident.word(rng)}"
+    fields = [[incident.word(rng), [rng.choice("<[{"), rng.choice(">]}é")], rng.randrange(1, 4)] for _ in range(5)]
+    texts = [f"{incident.word(rng)} {word} {incident.word(rng)}\n\nä {word}" for word, *_ in fields]
+    house = incident.House(scene, replicas=2)
+
+    async def play():
+        one, other = house.replicas
+        told = await one.probe(probes.encoded, kind, fields, texts)
+        one.crash()
+        return told, await other.probe(probes.decoded, kind, told["told"], texts, strange)
+
+    first, second = house.run(play)
+    due = []
+    for (word, marks, times), text in zip(fields, texts, strict=True):
+        after = text.replace(word, marks[0] * times + word + marks[1] * times)
+        due.append([after, text, after])
+    story = [(0.0, f"{told[:80]}") for told in map(str, first["told"])]
+    sees = "a kind is registered, and a command of that kind, told as text, is an UnknownKind all the same"
+    expect("unknown", int(second["late"]), at_most=0, unit="kinds", code="unknown-kind", sees=sees, story=story)
+    for seen, where in ((first, "where it was made"), (second, "in another process")):
+        wrong = [at for at, each in enumerate(seen["done"]) if each != due[at]]
+        got = seen["done"][wrong[0]] if wrong else []
+        sees = f"a command is done, undone and done again {where}, and the text is {got}"
+        expect("done_otherwise", len(wrong), at_most=0, unit="commands", code="not-the-same", sees=sees, story=story)
+    wrong = second["equal"].count(False)
+    sees = f"{wrong} of 5 commands are not equal to what they were before they were told as text"
+    expect("not_equal", wrong, at_most=0, unit="commands", code="not-the-same", sees=sees, story=story)
+    sees = "a command told as text twice is not the same text"
+    expect("unstable", second["again"].count(False), at_most=0, unit="commands", code="not-the-same", sees=sees, story=story)
+    known = int(not second["early"]) + int(not second["strange"])
+    sees = "a command of a kind that nobody has registered is no UnknownKind"
+    expect("unknown_taken", known, at_most=0, unit="commands", code="unknown-kind", sees=sees, story=story)
+
+
+def test_what_was_accepted_survives_a_kill(scene, incident):
+    """Edits survive a kill, and are made once and in order."""
+    rng = scene.rng("edits")
+    house, names, parts = _house(scene, incident, rng, documents=3, edits=12, median=rng.uniform(1.0, 2.0))
+
+    async def play():
+        await _documents(house, names)
+        edits = [await _append(house, names[at % 3], part, f"{at}") for at, part in enumerate(parts)]
+        slowest = max(answer.ended - answer.asked for answer in edits)
+        await asyncio.sleep(rng.uniform(0.5, 2.0))
+        house.replicas[0].crash()
+        await asyncio.sleep(1.0)
+        await house.replicas[0].start()
+        again = await _append(house, names[0], parts[0], "0")
+        ends = await _ends(house, edits)
+        return edits, slowest, again, ends, [await house.text(name) for name in names]
+
+    edits, slowest, again, ends, texts = house.run(play)
+    sees = f"an edit is accepted, and its client waits for {slowest:.1f} s"
+    expect("accepted_after", slowest, at_most=AT_ONCE, unit="s", code="waits-for-the-work", sees=sees, about="POST")
+    _all_made(house, parts, texts, "were accepted, the process was killed and started anew")
+    sees = f"an edit is sent again after the kill, with its key, and is answered {again.told}, with another id"
+    wrong = int((again.status, again.text("id")) != (202, edits[0].text("id")))
+    expect("another_edit", wrong, at_most=0, unit="edits", code="made-twice", sees=sees, about="POST")
+    wrong = sorted({end.text("status") for end in ends} - {"done"})
+    sees = f"all edits are made, and of some it is said that they are {wrong}"
+    expect("not_done", len(wrong), at_most=0, unit="edits", code="no-status", sees=sees, about="/edits/")
+
+
+def test_two_replicas_make_each_edit_once(scene, incident):
+    """Edits that come through all replicas are made once, in order."""
+    rng = scene.rng("edits")
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=10, replicas=3, median=rng.uniform(0.3, 1.0))
+
+    async def play():
+        await _documents(house, names)
+        edits = [await _append(house, names[at % 2], part, f"{at}", to=rng.randrange(3)) for at, part in enumerate(parts)]
+        ends = await _ends(house, edits, to=rng.randrange(3))
+        audits = [(await house.send("GET", f"/documents/{name}/edits", to=2)).rows() for name in names]
+        return edits, ends, audits, [await house.text(name) for name in names]
+
+    edits, ends, audits, texts = house.run(play)
+    lost = sorted({end.told for end in ends} - {"200"})
+    sees = f"an edit is accepted by one replica, and another, asked after it, answers {', '.join(lost)}"
+    expect("not_known", len(lost), at_most=0, unit="answers", code="no-status", sees=sees, about="/edits/")
+    _all_made(house, parts, texts, "came through three replicas")
+    for number, audit in enumerate(audits):
+        told = [(row.get("id"), row.get("kind"), row.get("status")) for row in audit]
+        due = [(edit.text("id"), "append", "done") for edit in edits[number::2]]
+        sees = f"five edits of a document were made, and its history has {len(told)}: {[row[1:] for row in told][:3]}"
+        expect("wrong_history", int(told != due), at_most=0, code="no-history", sees=sees, about=f"{names[number]}/edits")
+
+
+def test_a_kill_at_any_point_loses_and_doubles_no_edit(scene, incident):
+    """Killed at any point, no edit is lost, and none is made twice."""
+    lost = twice = billed = 0
+
+    def play(at):
+        nonlocal lost, twice, billed
+        rng = scene.rng("kill")
+        house, names, parts = _house(scene, incident, rng, documents=1, edits=2)
+        replica = house.replicas[0]
+
+        async def scenario():
+            await _documents(house, names)
+            first = await _append(house, names[0], parts[0], "k-0")
+            house.sim.counts_effects = True
+            replica.crash_at(at, restart_after=1.0)
+            edit = {"document": names[0], "kind": "append", "arguments": {"paragraph": parts[1]}}
+            send = lambda _: house.send("POST", "/edits", key="k-1", json=edit)  # noqa: E731
+            second = await house.insist(send, tries=12, pause=5.0)
+            accepted = [first, second]
+            over = house.sim.now + MADE_WITHIN
+            while house.sim.now < over and not house.killed:
+                await asyncio.sleep(1.0)
+            effects, text = replica.effects, ""
+            over = house.sim.now + (AFTER_A_KILL if house.killed else 0.0)
+            while house.sim.now <= over and not all(part in text for part in parts):
+                await asyncio.sleep(2.0)
+                text = await house.text(names[0])
+            await asyncio.sleep(2.0)  # should it be made once more
+            return accepted, effects, await house.text(names[0])
+
+        accepted, effects, text = house.run(scenario)
+        where = next((" at ".join([e.data["behind"], *e.data["where"][:1]]) for e in house.sim.tape.of("crash")), "nothing")
+        found = _split(text)
+        told = ", ".join(answer.told for answer in accepted)
+        sees = f"killed right behind {where}, two edits are accepted in the end ({told})"
+        wrong = sum(answer.status != 202 for answer in accepted)
+        expect("not_accepted", wrong, at_most=0, unit="edits", code="not-accepted", sees=sees, story=house.story())
+        lost += sum(part not in found for part in parts)
+        twice += sum(found.count(part) > 1 for part in parts)
+        sees = f"killed right behind {where}, of two edits {lost} are lost and {twice} made twice"
+        expect("lost", lost, at_most=0, unit="edits", code="lost-edits", sees=sees, story=house.story())
+        expect("made_twice", twice, at_most=0, unit="edits", code="made-twice", sees=sees, story=house.story())
+        billed = max(billed, *(house.billed(part, path=incident.EMBED) for part in parts))
+        wrong = int([part for part in found if part in parts] != parts)
+        sees = f"killed right behind {where}, and two edits are made in another order"
+        expect("disorder", wrong, at_most=0, code="disorder", sees=sees, story=house.story())
+        return house, effects
+
+    house = enumerate_crashes(play)[0]
+    sees = f"an edit is made across a kill, and its paragraph is billed {billed} times"
+    expect("billed", billed, at_most=1, unit="times", code="billed-twice", sees=sees, story=house.story())
+
+
+def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
+    """An edit waits for an outage to end; one that cannot be made says so."""
+    rng = scene.rng("outage")
+    heals = rng.uniform(40.0, 80.0)
+    lame = faults.failing(2.0, heals, rng.choice((429, 500, 503)))
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=4, fails=[lame])
+    missing, by = incident.paragraphs(incident.rules(rng, 2))
+
+    async def play():
+        await _documents(house, names)
+        await house.sim.until(3.0)
+        edits = [await _append(house, names[0], parts[0], "0"), await _append(house, names[0], parts[1], "1")]
+        replace = {"document": names[0], "kind": "replace", "arguments": {"paragraph": missing, "by": by}}
+        bad = await house.send("POST", "/edits", key="bad", json=replace)
+        edits += [await _append(house, names[0], parts[2], "2"), await _append(house, names[1], parts[3], "3")]
+        unknown = await house.send("POST", "/edits", key="unknown", json=replace | {"kind": f"no-{incident.word(rng)}"})
+        nowhere = await house.send("POST", "/edits", key="nowhere", json=replace | {"document": incident.word(rng)})
+        await house.sim.until(heals)
+        ends = await _ends(house, [*edits, bad])
+        audit = (await house.send("GET", f"/documents/{names[0]}/edits")).rows()
+        return bad, unknown, nowhere, ends, audit, [await house.text(name) for name in names]
+
+    bad, unknown, nowhere, (*ends, failed), audit, texts = house.run(play)
+    _all_made(house, parts, texts, "were accepted while the provider was down", due=[parts[:3], parts[3:]])
+    sees = f"an edit cannot be made, since it has nothing to replace, and it is {failed.text('status')!r}"
+    expect("not_failed", int(failed.text("status") != "failed"), at_most=0, code="no-status", sees=sees, about="replace")
+    rows = [row for row in audit if row.get("id") == bad.text("id")]
+    sees = "an edit has failed, and does not say why"
+    wrong = int(not failed.text("reason") or not rows or not rows[0].get("reason"))
+    expect("no_reason", wrong, at_most=0, code="no-status", sees=sees, about="replace")
+    sees = f"an edit of a kind that nobody knows is answered {unknown.told}"
+    expect("unknown_taken", int(unknown.status != 422), at_most=0, code="wrong-status", sees=sees, about="no-")
+    sees = f"an edit of a document that nobody has is answered {nowhere.told}"
+    expect("nowhere", int(nowhere.status != 404), at_most=0, code="wrong-status", sees=sees, about="POST")
+
+
+def test_an_edit_is_undone(scene, incident):
+    """An edit is undone, and the edits since then stay."""
+    rng = scene.rng("undo")
+    house, names, parts = _house(scene, incident, rng, documents=1, edits=4, replicas=2)
+    old, new = incident.paragraphs(incident.rules(rng, 2))
+
+    async def play():
+        await house.put(names[0], [old, "The end."])
+        first = await _append(house, names[0], parts[0], "0")
+        replace = {"document": names[0], "kind": "replace", "arguments": {"paragraph": old, "by": new}}
+        second = await house.send("POST", "/edits", key="1", json=replace)
+        later = [await _append(house, names[0], part, f"later-{at}") for at, part in enumerate(parts[1:3])]
+        bad = await house.send("POST", "/edits", key="bad", json=replace)
+        await _ends(house, [first, second, *later, bad])
+        undone = []
+        for number, edit in enumerate((second, first, second)):
+            undone.append(await house.send("POST", f"/edits/{edit.text('id')}/undo", to=number))
+        stuck = await house.send("POST", f"/edits/{bad.text('id')}/undo")
+        stranger = await house.send("POST", f"/edits/{later[0].text('id')}/undo", tenant="somebody-else")
+        await _ends(house, [await _append(house, names[0], parts[3], "last")])
+        for _ in range(20):
+            looks = [await house.send("GET", f"/edits/{edit.text('id')}") for edit in (first, second)]
+            if all(look.text("status") == "undone" for look in looks):
+                break
+            await asyncio.sleep(1.0)
+        return undone, stuck, stranger, looks, await house.text(names[0])
+
+    undone, stuck, stranger, looks, text = house.run(play)
+    for answer in undone[:2]:
+        sees = f"an edit is to be undone, and that is answered {answer.told}"
+        wrong = int(not 200 <= answer.status < 300)
+        expect("not_undone", wrong, at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+    for look in looks:
+        sees = f"20 s after it was to be undone, an edit is {look.text('status')!r}"
+        wrong = int(look.text("status") != "undone")
+        expect("not_said", wrong, at_most=0, unit="edits", code="not-undone", sees=sees, about=look.path)
+    due = [old, "The end.", *parts[1:4]]
+    found = _split(text)
+    sees = f"two of six edits were undone, and the document lacks {len([p for p in due if p not in found])} paragraphs"
+    expect("wrong_text", int(found != due), at_most=0, code="wrong-undo", sees=f"{sees} and has {len(found)}", about="/undo")
+    sees = f"an edit is undone once more, and that is answered {undone[2].told}"
+    wrong = int(not (200 <= undone[2].status < 300 or undone[2].status == 409))
+    expect("undone_twice", wrong, at_most=0, code="wrong-status", sees=sees, about="/undo")
+    for what, answer, status in (("that has failed", stuck, 409), ("of somebody else", stranger, 404)):
+        sees = f"an edit {what} is to be undone, and that is answered {answer.told}"
+        expect("wrong_status", int(answer.status != status), at_most=0, code="wrong-status", sees=sees, about="/undo")
+
+
+def test_a_new_kind_needs_no_edit_of_the_service(scene, incident, probes):
+    """A kind that is registered later is queued, made, undone."""
+    rng = scene.rng("kinds")
+    kind = f"mark-{incident.word(rng)}"
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=3, median=rng.uniform(0.5, 1.5))
+    word, marks = incident.word(rng), [rng.choice("<[{"), rng.choice(">]}")]
+
+    async def play():
+        replica = house.replicas[0]
+        for name in names:
+            await house.put(name, [f"Here is {word}."])
+        await replica.probe(probes.register, kind)
+        order = {"document": names[0], "kind": kind, "arguments": {"word": word, "marks": marks, "times": 2}}
+        first = await house.send("POST", "/edits", key="first", json=order)
+        sees = f"a new kind of edit is registered, one is sent, and that is answered {first.told}"
+        expect("not_accepted", int(first.status != 202), at_most=0, unit="edits", code="not-accepted", sees=sees, about=kind)
+        await _append(house, names[0], parts[0], "0")
+        replica.crash()
+        await asyncio.sleep(1.0)
+        await replica.start()
+        other = await _append(house, names[1], parts[1], "1")
+        (elsewhere,) = await _ends(house, [other])  # before the new process knows the new kind
+        waits = await house.send("GET", f"/edits/{first.text('id')}")
+        await replica.probe(probes.register, kind)
+        (end,) = await _ends(house, [first])
+        made = await house.text(names[0])
+        audit = (await house.send("GET", f"/documents/{names[0]}/edits")).rows()
+        undo = await house.send("POST", f"/edits/{first.text('id')}/undo")
+        await _ends(house, [await _append(house, names[0], parts[2], "2")])
+        await asyncio.sleep(5.0)
+        return first, elsewhere, waits, end, made, audit, undo, await house.text(names[0])
+
+    first, elsewhere, waits, end, made, audit, undo, after = house.run(play)
+    sees = f"an edit waits for a replica that knows its kind, and one of another document is {elsewhere.text('status')!r}"
+    expect("held_up", int(elsewhere.text("status") != "done"), at_most=0, unit="edits", code="held-up", sees=sees, about="append")
+    sees = f"an edit waits for a replica that knows its kind, and is {waits.text('status')!r} meanwhile"
+    expect("not_queued", int(waits.text("status") != "queued"), at_most=0, unit="edits", code="lost-edits", sees=sees, about=kind)
+    sees = f"the new process has learnt the new kind, and the edit is {end.text('status')!r}"
+    expect("not_done", int(end.text("status") != "done"), at_most=0, unit="edits", code="lost-edits", sees=sees, about=kind)
+    due = f"Here is {marks[0] * 2}{word}{marks[1] * 2}."
+    sees = f"an edit of a new kind is made, and the document says {made[:60]!r} instead of {due!r}"
+    expect("wrong_text", int(not made.startswith(due)), at_most=0, code="lost-edits", sees=sees, about=kind)
+    told = [(row.get("id"), row.get("kind")) for row in audit][:1]
+    sees = f"an edit of a new kind is made, and the document's history begins with {told}"
+    expect("no_history", int(told != [(first.text("id"), kind)]), at_most=0, code="no-history", sees=sees, about=f"{names[0]}/edits")
+    sees = f"an edit of a new kind is undone ({undo.told}), and the document says {after[:60]!r}"
+    wrong = int(_split(after) != [f"Here is {word}.", parts[0], parts[2]])
+    expect("not_undone", wrong, at_most=0, code="wrong-undo", sees=sees, about="/undo")
+
+
+def _house(scene, incident, rng, *, documents, edits, **rest):
+    """A house, names of documents, and paragraphs to be appended."""
+    names = [incident.word(rng) for _ in range(documents)]
+    return incident.House(scene, **rest), names, incident.paragraphs(incident.rules(rng, edits))
+
+
+async def _documents(house, names):
+    for name in names:
+        await house.put(name, [f"This is {name}."])
+
+
+async def _append(house, name, paragraph, key, **rest):
+    edit = {"document": name, "kind": "append", "arguments": {"paragraph": paragraph}}
+    answer = await house.send("POST", "/edits", key=key, json=edit, **rest)
+    sees = f"an edit is sent, and that is answered {answer.told}: {str(answer.body)[:60]}"
+    wrong = int(answer.status != 202 or not answer.text("id"))
+    expect("not_accepted", wrong, at_most=0, unit="edits", code="not-accepted", sees=sees, about="POST /edits")
+    return answer
+
+
+async def _ends(house, edits, *, to=0):
+    """Ask after edits until all have ended, or it has taken too long."""
+    until = house.sim.now + WITHIN
+    ends = {}
+    while len(ends) < len(edits):
+        for number, edit in enumerate(edits):
+            if number not in ends:
+                look = await house.send("GET", f"/edits/{edit.text('id')}", to=to)
+                if look.text("status") in ENDS or look.status not in (0, 200) or house.sim.now > until:
+                    ends[number] = look
+        await asyncio.sleep(1.0)
+    return [ends[number] for number in range(len(edits))]
+
+
+def _split(text):
+    return [part for part in text.split("\n\n") if part]
+
+
+def _all_made(house, parts, texts, what, due=None):
+    """All are in the documents, once and in order."""
+    found = [_split(text) for text in texts]
+    whole = [part for each in found for part in each]
+    lost, twice = sum(part not in whole for part in parts), sum(whole.count(part) > 1 for part in parts)
+    sees = f"{len(parts)} edits {what}: {lost} are lost, and {twice} made twice"
+    expect("lost", lost, at_most=0, unit="edits", code="lost-edits", sees=sees, story=house.story())
+    expect("made_twice", twice, at_most=0, unit="edits", code="made-twice", sees=sees, story=house.story())
+    due = due or [parts[at :: len(texts)] for at in range(len(texts))]
+    wrong = sum([part for part in each if part in parts] != want for each, want in zip(found, due, strict=True))
+    sees = f"{len(parts)} edits {what}, and {wrong} documents have them in another order"
+    expect("disorder", wrong, at_most=0, unit="documents", code="disorder", sees=sees, story=house.story())

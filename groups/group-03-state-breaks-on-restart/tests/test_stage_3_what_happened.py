@@ -1,0 +1,268 @@
+"""Stage 3, what happened: the audit log, what can be derived from it again, and work that is taken up where it stood.
+
+In the order in which they are best solved. What they demand is in the briefing and in the stubs.
+"""
+
+import asyncio
+
+import pytest
+from grader.plugin import expect
+from grader.sim import enumerate_crashes
+
+pytestmark = pytest.mark.stage(3)
+
+
+def kinds_of(answer):
+    """The kinds of the events of a history, as far as it is one."""
+    events = answer.body.get("events")
+    events = events if isinstance(events, list) else []
+    return [event.get("kind") if isinstance(event, dict) else None for event in events]
+
+
+@pytest.mark.pattern("audit-log")
+def test_the_past_cannot_be_changed(scene, incident, probes):
+    """The database refuses to change an event, or to remove one."""
+    rng = scene.rng("audit")
+    events = [
+        [rng.choice(("created", "edited", "asked")), f"document {rng.randrange(2)}", {"n": n, "who": incident.title_of(rng)}]
+        for n in range(rng.randrange(4, 8))
+    ]
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replicas[0].probe(probes.refused, events))
+    count = len(events) + 1
+    read = [[at, *event] for at, event in enumerate(events, 1)] + [[count, "last", "document", {}]]
+    due = {
+        "who changes an event, or removes one, or all, is refused": (True, "done" not in seen["said"]),
+        "after that, the table is as it was": (True, seen["same"]),
+        "their numbers are": (list(range(1, count + 1)), seen["seqs"]),
+        "what another process reads is another number of events, or others": (read, seen["read"]),
+        "those of one document are": ([row[0] for row in read if row[2] == events[0][1]], seen["mine"]),
+        "nothing was falsified, and verify says": (True, seen["sound"]),
+    }
+    story = [(float(at), f"{what}: {str(got)[:60]}") for at, (what, (_, got)) in enumerate(due.items())]
+    wrong = [f"{what}: {str(got)[:60]}" for what, (right, got) in due.items() if got != right]
+    sees = f"{count} events were appended; {wrong[0] if wrong else ''}"
+    expect("wrong", len(wrong), at_most=0, unit="times", code="not-append-only", sees=sees, story=story)
+
+
+@pytest.mark.pattern("audit-log")
+def test_whoever_falsifies_is_found_out(scene, incident, probes):
+    """An edit, a gap, a swap, a missing end: the chain shows it."""
+    rng = scene.rng("audit")
+    count = rng.randrange(5, 9)
+    events = [[f"kind {n}", f"document {rng.randrange(2)}", {"n": rng.getrandbits(30)}] for n in range(count)]
+    how = ["nothing", "edit", "drop", "drop and close the gap", "swap", "cut the last", "cut all"]
+    at = rng.randrange(2, count - 1)
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replicas[0].probe(probes.falsified, events, how, at))
+    story = [(0.0, f"{what}: verify says {'that all is well' if sound else 'that it is not'}") for what, sound in seen]
+    content = [what for what, sound in seen if sound is not False and what != "nothing"]
+    sees = f"somebody falsifies {count} events ({', '.join(content[:2])}), and verify says that all is well"
+    expect("not_found", len(content), at_most=0, unit="falsifications", code="falsified", sees=sees, story=story)
+    alarms = sum(what == "nothing" and sound is not True for what, sound in seen)
+    sees = f"{count} events are as they were appended, and verify says that they are not"
+    expect("false_alarms", alarms, at_most=0, code="false-alarm", sees=sees, story=story)
+
+
+@pytest.mark.pattern("audit-log")
+def test_everything_is_in_the_history(scene, incident):
+    """What happened is in the history, in order, whatever the clocks say."""
+    rng = scene.rng("history")
+    house = incident.House(scene, replicas=2)
+
+    async def play():
+        document = await house.add(incident.title_of(rng), incident.text_of(rng, 1))
+        path = f"/documents/{document}"
+        await house.send("PATCH", path, to=1, json={"label": "first"})
+        house.replicas[1].set_wall_clock(-3600.0)
+        await house.send("PUT", f"{path}/text", to=1, json={"text": "Another."}, headers={"if-match": '"1"'})
+        await house.replicas[0].restart()
+        await house.send("POST", "/ask", json={"document": document, "question": "What now?"})
+        job = await house.order(document, "one", to=1)
+        await house.end_of(job.body.get("id"), patience=60.0)
+        await house.send("PATCH", path, to=rng.randrange(2), json={"title": "Another title"})
+        return await house.send("GET", f"{path}/history")
+
+    history = house.run(play)
+    due = ["created", "edited", "rewritten", "asked", "summarised", "edited"]
+    sees = f"a document's history is {kinds_of(history) or history.told}, and what happened was {due}"
+    wrong = int(kinds_of(history) != due)
+    expect("wrong_history", wrong, at_most=0, code="no-history", sees=sees, about=history.path)
+
+
+@pytest.mark.pattern("audit-log")
+def test_no_crash_comes_between_a_change_and_its_event(scene, incident):
+    """Crash behind every effect: what is changed is in the history, and nothing else."""
+    rng = scene.rng("edits")
+    title, texts = incident.title_of(rng), [incident.text_of(rng, 1) for _ in range(2)]
+
+    def play(crash_at):
+        house = incident.House(scene)
+        replica = house.replicas[0]
+
+        async def scenario():
+            path = f"/documents/{await house.add(title, texts[0])}"
+            house.sim.counts_effects = True
+            replica.crash_at(crash_at, restart_after=1.0)
+            edited = await house.send("PATCH", path, json={"label": "new"})
+            if edited.status:
+                await house.send("PUT", f"{path}/text", json={"text": texts[1]}, headers={"if-match": '"1"'})
+            await asyncio.sleep(2.0)
+            effects = replica.effects
+            return effects, await house.send("GET", path), await house.send("GET", f"{path}/history")
+
+        effects, found, history = house.run(scenario)
+        due = ["created"]
+        due += ["edited"] * (found.body.get("label") == "new") + ["rewritten"] * (found.body.get("text") == texts[1])
+        told = f"the document says {due}, its history says {kinds_of(history) or history.told}"
+        return (found.status == 200 and kinds_of(history) == due, told, house.story(told)), effects
+
+    results = enumerate_crashes(play, most=8, rng=rng)
+    apart = [result for result in results if not result[0]]
+    sees = f"over {len(results) - 1} crash points, {len(apart)} leave a change and its event apart: {(apart or [['', '']])[0][1]}"
+    story = apart[0][2] if apart else ()
+    expect("apart", len(apart), at_most=0, unit="crash points", code="no-history", sees=sees, story=story)
+
+
+@pytest.mark.pattern("replay")
+def test_what_is_derived_can_be_derived_again(scene, incident, probes):
+    """Old events, odd ones and new ones: counted once, however often they are replayed."""
+    rng = scene.rng("events")
+    events, due, parked = [], {}, []
+
+    def odd():
+        nonsense = [None, [], {}, {"tokens": "many"}, {"tokens": -4}, {"tokens": None}, {"tokens_in": 5}, {"tokens": 1.5}]
+        return rng.choice(nonsense)
+
+    for seq in range(1, rng.randrange(30, 50)):
+        document, how = f"document {rng.randrange(4)}", rng.choice(("new", "new", "old", "odd", "other", "summary", "bare"))
+        tokens, more = rng.randrange(1, 900), rng.randrange(1, 900)
+        kind, data = "asked", {"tokens": tokens, "answer": f"answer {seq}"}
+        if how == "old":
+            data, tokens = {"tokens_in": tokens, "tokens_out": more}, tokens + more
+        elif how == "odd":
+            data = odd()
+            parked.append(seq)
+        elif how == "other":
+            kind, data = rng.choice(("viewed", "edited", "asked twice")), odd()
+        elif how in ("summary", "bare"):
+            kind, data, tokens = "summarised", {"job": "a job"} | ({"tokens": tokens} if how == "summary" else {}), tokens
+            tokens = tokens if how == "summary" else 0
+        events.append({"seq": seq, "at": 1.0e9 + seq, "kind": kind, "document": document, "data": data})
+        if how not in ("odd", "other"):
+            row = due.setdefault(document, {"questions": 0, "summaries": 0, "tokens": 0})
+            row["questions" if kind == "asked" else "summaries"] += 1
+            row["tokens"] += tokens
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replicas[0].probe(probes.projection, events))
+    raisers = [(f"event {seq}" if seq else "a rebuild", error) for seq, error in seen["raised"]]
+    story = [(0.0, f"{what} raises {error}") for what, error in raisers[:3]]
+    story += [(1.0, f"{what}: {totals}, parked {seqs}") for what, totals, seqs in seen["seen"]]
+    raised = len(seen["raised"])
+    sees = f"of {len(events)} events {len(parked)} make no sense, and {raised} of them end it all"
+    expect("raised", raised, at_most=0, unit="events", code="poisoned", sees=sees, story=story)
+    for what, totals, seqs in seen["seen"]:
+        right = ({}, []) if what == "rebuilt from nothing" else (due, parked)
+        off = int(totals != right[0])
+        sees = f"{what}, {len(events)} events do not come to what they say"
+        expect("totals_off", off, at_most=0, code="wrong-totals", sees=sees, story=story)
+        off = int(seqs != right[1])
+        sees = f"{what}, the parked events are {seqs}, and those that make no sense {right[1]}"
+        expect("parked_off", off, at_most=0, code="poisoned", sees=sees, story=story)
+
+
+@pytest.mark.pattern("replay")
+def test_a_replay_calls_nobody(scene, incident):
+    """The usage is rebuilt, and nothing happens twice."""
+    rng = scene.rng("usage")
+    house = incident.House(scene)
+    asks = rng.randrange(2, 5)
+
+    async def play():
+        document = await house.add(incident.title_of(rng), incident.text_of(rng, 1))
+        for number in range(asks):
+            await house.send("POST", "/ask", json={"document": document, "question": f"Question {number}?"})
+        job = await house.order(document, "one")
+        await house.end_of(job.body.get("id"), patience=60.0)
+        await house.replicas[0].restart()
+        before, calls = await house.send("GET", "/usage"), len(house.provider.log)
+        rebuilt = [await house.send("POST", "/usage/rebuild") for _ in range(2)]
+        await asyncio.sleep(3.0)
+        after = await house.send("GET", "/usage")
+        history = await house.send("GET", f"/documents/{document}/history")
+        return document, before, rebuilt, after, history, len(house.provider.log) - calls
+
+    document, before, rebuilt, after, history, calls = house.run(play)
+    failed = [answer.told for answer in rebuilt if not answer.good]
+    sees = f"POST /usage/rebuild is answered {failed[:1]}"
+    expect("refused", len(failed), at_most=0, code="not-rebuilt", sees=sees, about="/rebuild")
+    sees = f"the usage is rebuilt, and {calls} calls are made and billed for it"
+    expect("calls", calls, at_most=0, unit="calls", code="replay-acts", sees=sees, about="/rebuild")
+    for what, usage in (("as it was counted", before), ("rebuilt", after)):
+        row = usage.body.get(document)
+        row = row if isinstance(row, dict) else {}
+        told = [row.get("questions"), row.get("summaries")]
+        sees = f"{asks} questions and a summary; the usage, {what}, has {told[0]} and {told[1]}"
+        expect("usage_off", int(told != [asks, 1]), at_most=0, code="wrong-totals", sees=sees, about="/usage")
+    events = len(kinds_of(history))
+    sees = f"{asks + 2} things happened to a document, and after two replays its history has {events}"
+    expect("events", events, at_most=asks + 2, unit="events", code="replay-acts", sees=sees, about="/rebuild")
+
+
+@pytest.mark.pattern("memento")
+def test_a_checkpoint_comes_back_as_it_was_or_not_at_all(scene, incident, probes):
+    """Whole, old, cut off, changed, of the future, and a bomb."""
+    rng = scene.rng("mementos")
+    letter = rng.choice("QXZ")
+    numbers = sorted(rng.sample(range(20), rng.randrange(3, 8)))
+    parts = [[number, f"{incident.sentence(rng)} “Größe” {letter}{letter}"] for number in numbers]
+    old = [incident.sentence(rng) for _ in range(rng.randrange(1, 5))]
+    cuts = [rng.uniform(0.05, 0.95) for _ in range(6)]
+    house = incident.House(scene)
+    seen = house.run(lambda: house.replicas[0].probe(probes.mementos, parts, old, cuts, letter))
+    due = {
+        "a whole one": (parts, seen["whole"]),
+        "one of version 1": ([[number, part] for number, part in enumerate(old)], seen["old"]),
+        "one of the future": (["UnknownVersion"] * 2, seen["future"]),
+        "one that lacks its end": (["Corrupt"] * 6, seen["cut"]),
+        "one in which a letter has changed": ("Corrupt", seen["changed"]),
+        "what is no checkpoint": (["Corrupt"] * 8, seen["odd"]),
+        "a pickle that wants to be executed": ("", seen["bomb"]),
+        "the newest of several": ([parts, parts, [[0, "one"]], [], []], seen["newest"]),
+        "the newest, which is of the future": ("UnknownVersion", seen["newest of the future"]),
+    }
+    wrong = [f"{what} comes back as {str(got)[:60]!r}" for what, (right, got) in due.items() if got != right]
+    story = [(0.0, f"{what}: {str(got)[:70]}") for what, (_, got) in due.items()]
+    sees = f"of checkpoints, {wrong[0] if wrong else ''}"
+    expect("wrong", len(wrong), at_most=0, unit="checkpoints", code="bad-memento", sees=sees, story=story)
+
+
+@pytest.mark.pattern("memento")
+def test_a_job_goes_on_where_it_stood(scene, incident):
+    """A job of many sections is taken up at the section that it stood at."""
+    rng = scene.rng("jobs")
+    house = incident.House(scene, median=1.0)
+    count = rng.randrange(8, 12)
+    text = incident.text_of(rng, count)
+    crash = rng.uniform(count - 3.5, count - 1.5)
+
+    async def play():
+        document = await house.add(incident.title_of(rng), text)
+        job = await house.order(document, "one")
+        await asyncio.sleep(crash)
+        await house.replicas[0].restart()
+        return await house.end_of(job.body.get("id"), patience=100.0)
+
+    end = house.run(play)
+    about = ("POST /jobs", f"GET {end.path}")
+    summary = incident.text_in(end, "result", "summary")
+    places = [summary.find(part.rstrip(".")) for part in text.split("\n\n")]
+    sees = f"the replica restarts in the midst of a job, which is {end.told} {end.body.get('status')!r}"
+    expect("lost", int(end.body.get("status") != "done"), at_most=0, unit="jobs", code="job-lost", sees=sees, about=about)
+    sees = f"the job was taken up again, and its summary lacks {places.count(-1)} sections, or has them out of order"
+    wrong = int(-1 in places or places != sorted(places))
+    expect("gaps", wrong, at_most=0, code="silent-gap", sees=sees, about=about)
+    asked = [sum(part in entry.prompt for part in text.split("\n\n")) for entry in house.provider.log]
+    again = asked.count(1) - count  # a call for one section has one of them in it, and the last call has all
+    sees = f"of {count} sections {int(crash)} were there when the replica restarted, and {again} are asked for again"
+    expect("asked_again", again, at_most=1, unit="calls", code="made-again", sees=sees, about=about)

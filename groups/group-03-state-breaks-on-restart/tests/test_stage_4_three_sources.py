@@ -1,0 +1,254 @@
+"""Stage 4, three sources, and things that must go: one shape for all, and what is deleted.
+
+In the order in which they are best solved. What they demand is in the briefing and in the stubs.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from grader.plugin import expect
+
+pytestmark = pytest.mark.stage(4)
+
+DAYS = 30
+GONE = (404, 410)
+SLIPPERY = [cents for cents in range(1, 5000) if int(float(f"{cents / 100:.2f}") * 100) != cents]
+TWICE = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)  # in Berlin, the two hours from here on have one name
+
+
+def bookings(rng, count):
+    """[source, raw, the booking that it is]: numbers that all sources use, odd cents, and the hour that comes twice."""
+    made = []
+    for at in range(count):
+        source = ("web", "partner", "counter")[at % 3]
+        moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=rng.randrange(86_400 * 300))
+        if at < 6:
+            moment = TWICE + timedelta(seconds=rng.randrange(3600) + 3600 * (at // 3))
+        cents, number = rng.choice(SLIPPERY), 1000 + at // 3
+        extra = {"seat": f"{rng.randrange(40)}A", "source": "a travel agency", "extra": [at]} if rng.random() < 0.6 else {}
+        euros = f"{cents / 100:.2f}"
+        if source == "web":
+            local = moment.astimezone(timezone(timedelta(hours=rng.randrange(-8, 9))))
+            raw = {"id": number, "amount": euros, "time": local.isoformat()}
+        elif source == "partner":
+            raw = {"ref": str(number), "amount_cents": cents, "epoch": int(moment.timestamp())}
+        else:
+            local = moment.astimezone(ZoneInfo("Europe/Berlin"))
+            raw = {"no": number, "amount": euros.replace(".", ","), "dst": bool(local.dst())}
+            raw["local"] = local.strftime("%Y-%m-%d %H:%M:%S")
+        booking = [f"{source}:{number}", source, cents, moment.strftime("%Y-%m-%dT%H:%M:%SZ"), extra]
+        made.append([source, raw | extra, booking])
+    return made
+
+
+@pytest.mark.pattern("canonical-data-model")
+def test_three_sources_have_one_shape(scene, incident, probes):
+    """Cents, UTC and ids of their own, whoever sends; and a fourth source is one function."""
+    rng = scene.rng("bookings")
+    made = bookings(rng, 18)
+    good = {source: raw for source, raw, _ in made}
+    fields = {"web": ("id", "amount", "time"), "partner": ("ref", "amount_cents", "epoch"), "counter": ("no", "amount", "local")}
+    nonsense = [["nobody", good["web"]]]
+    for name, some in fields.items():
+        missing = rng.choice(some)
+        nonsense.append([name, {field: value for field, value in good[name].items() if field != missing}])
+    nonsense += [["web", good["web"] | {"amount": "twelve"}], ["web", good["web"] | {"time": "2026-03-01T10:30:00"}]]
+    nonsense += [["partner", good["partner"] | {"amount_cents": None}], ["counter", good["counter"] | {"local": "noon"}]]
+    source = f"kiosk {rng.randrange(100)}"
+    house = incident.House(scene)
+    raws = [[name, raw] for name, raw, _ in made]
+    seen = house.run(lambda: house.replicas[0].probe(probes.canonical, raws, nonsense, source))
+    names = ("id", "source", "amount_cents", "at", "extra")
+    wrong, story = [], []
+    for (name, raw, booking), got in zip(made, seen["seen"], strict=True):
+        for field, right, value in zip(names, booking, got, strict=True):
+            if right != value:
+                wrong.append(f"{name} sends {raw}: {field} is {value!r}, and should be {right!r}")
+    story += [(0.0, text) for text in wrong[:4]]
+    sees = f"of {len(made)} bookings, {len(wrong)} fields are wrong: {wrong[0] if wrong else ''}"
+    expect("wrong_fields", len(wrong), at_most=0, unit="fields", code="wrong-booking", sees=sees, story=story)
+    taken = [[given, got] for given, got in zip(nonsense, seen["refused"], strict=True) if got != "Unmappable"]
+    story = [(0.0, f"{name} sends {raw}, which is {got}") for (name, raw), got in taken]
+    sees = f"of {len(nonsense)} bookings that make no sense, {len(taken)} are taken"
+    expect("nonsense", len(taken), at_most=0, unit="bookings", code="nonsense-taken", sees=sees, story=story)
+    own = [[f"{source}:one", source, 700, "2026-01-05T09:00:00Z", {"plug": True}], "Unmappable"]
+    story = [(0.0, f"{source!r} is registered, and its bookings are {seen['own']}")]
+    sees = f"a fourth source is registered, and what it sends comes to {seen['own']}"
+    expect("fourth", int(seen["own"] != own), at_most=0, code="closed", sees=sees, story=story)
+
+
+@pytest.mark.pattern("canonical-data-model")
+def test_the_list_does_not_care_who_sent_it(scene, incident):
+    """All bookings in one list, by time, and one sum; what is sent again is one booking."""
+    rng = scene.rng("bookings")
+    house = incident.House(scene, replicas=2)
+    made = bookings(rng, 9)
+
+    async def play():
+        sent = [await house.send("POST", f"/bookings/{name}", to=at % 2, json=raw) for at, (name, raw, _) in enumerate(made)]
+        again = [await house.send("POST", f"/bookings/{made[0][0]}", to=1, json=made[0][1])]
+        odd = [await house.send("POST", "/bookings/web", json=raw) for raw in ({"id": 1}, {"id": 2, "amount": [], "time": 3})]
+        await house.replicas[0].restart()
+        return sent + again, odd, await house.send("GET", "/bookings")
+
+    sent, odd, listed = house.run(play)
+    refused = [answer.told for answer in sent if not answer.good]
+    sees = f"{len(sent)} bookings are sent, and {len(refused)} are refused: {refused[:1]}"
+    expect("refused", len(refused), at_most=0, unit="bookings", code="refused", sees=sees, about="POST")
+    taken = sum(not 400 <= answer.status < 500 for answer in odd)
+    sees = f"bookings that make no sense are answered {[answer.told for answer in odd]}"
+    expect("nonsense", taken, at_most=0, unit="bookings", code="nonsense-taken", sees=sees, about="POST")
+    found = listed.body.get("bookings")
+    found = [row if isinstance(row, dict) else {} for row in found] if isinstance(found, list) else []
+    idents = [row.get("id") for row in found]
+    due = [booking for *_, booking in sorted(made, key=lambda each: (each[2][3], each[2][0]))]
+    sees = f"{len(made)} bookings, one of them sent twice, and the list ({listed.told}) has {len(idents)}, or others"
+    off = int(sorted(map(str, idents)) != sorted(booking[0] for booking in due))
+    expect("not_listed", off, at_most=0, code="wrong-list", sees=sees, about="GET /bookings")
+    moments = [str(row.get("at")) for row in found]
+    sees = f"the bookings are listed by time, and these are the moments: {moments[:3]}"
+    expect("disorder", int(moments != [booking[3] for booking in due]), at_most=0, code="wrong-list", sees=sees, about="GET")
+    total = sum(booking[2] for booking in due)
+    sees = f"the bookings come to {total} cents, and the sum says {listed.body.get('total_cents')!r}"
+    off = int(listed.body.get("total_cents") != total)
+    expect("wrong_sum", off, at_most=0, code="wrong-list", sees=sees, about="GET /bookings")
+
+
+async def _furnish(house, incident, rng):
+    """A document with a label, a summary and an answer: {what: path}, and all its words."""
+    title, label, text = incident.title_of(rng), f"label {rng.getrandbits(40)}", incident.text_of(rng, 2)
+    document = await house.add(title, text)
+    question = f"What does clause {rng.getrandbits(40)} say?"
+    await house.send("PATCH", f"/documents/{document}", json={"label": label})
+    asked = await house.send("POST", "/ask", json={"document": document, "question": question})
+    job = await house.order(document, f"order of {document}")
+    await house.end_of(job.body.get("id"), patience=60.0)
+    paths = {
+        "the document": f"/documents/{document}",
+        "its text": f"/documents/{document}/text",
+        "its summary": f"/jobs/{job.body.get('id')}",
+        "an answer from it": f"/answers/{asked.body.get('id')}",
+    }
+    return document, paths, [title, label, question, *text.split("\n\n")]
+
+
+@pytest.mark.pattern("soft-delete")
+def test_what_is_deleted_is_nowhere(scene, incident):
+    """A deleted document is gone from every path; restored, it is as it was."""
+    rng = scene.rng("documents")
+    house = incident.House(scene)
+
+    async def play():
+        await house.add(incident.title_of(rng), incident.text_of(rng, 1))
+        document, paths, words = await _furnish(house, incident, rng)
+        whole = {what: await house.send("GET", path) for what, path in paths.items()}
+        deleted = await house.send("DELETE", paths["the document"])
+        later = {what: await house.send("GET", path) for what, path in paths.items()}
+        later["an edit"] = await house.send("PATCH", paths["the document"], json={"label": "x"})
+        headers = {"if-match": '"1"'}
+        later["a new text"] = await house.send("PUT", paths["its text"], json={"text": "x"}, headers=headers)
+        asked = {"document": document, "question": "What now?"}
+        later["a question"] = await house.send("POST", "/ask", json=asked)
+        later["a new job"] = await house.order(document, "another")
+        listed = await house.send("GET", "/documents")
+        restored = await house.send("POST", f"/documents/{document}/restore")
+        again = {what: await house.send("GET", path) for what, path in paths.items()}
+        return whole, deleted, later, listed, restored, again, words
+
+    whole, deleted, later, listed, restored, again, words = house.run(play)
+    sees = f"a document is deleted, and that is answered {deleted.told}"
+    expect("not_deleted", int(not deleted.good), at_most=0, code="still-there", sees=sees, about="DELETE")
+    there = [what for what, answer in later.items() if answer.good]
+    about = ["DELETE", *(f"{later[what].method} {later[what].path}" for what in there[:1])]
+    sees = f"a document is deleted, and {', '.join(there)}: answered as if nothing had been"
+    expect("still_there", len(there), at_most=0, unit="paths", code="still-there", sees=sees, about=about)
+    told = {what: answer.told for what, answer in later.items() if answer.status not in GONE}
+    sees = f"a document is deleted, and instead of 404 there is {told}"
+    expect("wrong_status", len(told), at_most=0, unit="paths", code="wrong-ending", sees=sees, about="DELETE")
+    rows = listed.body.get("documents")
+    titles = [row.get("title") if isinstance(row, dict) else row for row in rows] if isinstance(rows, list) else []
+    sees = f"of two documents one is deleted; the list has {len(titles)}, and counts {listed.body.get('count')!r}"
+    off = int(words[0] in titles or len(titles) != 1 or listed.body.get("count") != 1)
+    expect("still_listed", off, at_most=0, code="still-there", sees=sees, about="GET /documents")
+    sees = f"a document was deleted a moment ago, and is to be restored: {restored.told}"
+    expect("not_restored", int(not restored.good), at_most=0, code="not-restored", sees=sees, about="/restore")
+    changed = [what for what in whole if again[what].body != whole[what].body or not whole[what].body]
+    sees = f"a document was deleted and restored, and {', '.join(changed)} is not as it was"
+    expect("changed", len(changed), at_most=0, unit="paths", code="not-restored", sees=sees, about="/restore")
+
+
+@pytest.mark.pattern("soft-delete")
+def test_its_title_is_free(scene, incident):
+    """The title of a deleted document can be given again, and then it cannot come back."""
+    rng = scene.rng("titles")
+    house = incident.House(scene)
+    title = incident.title_of(rng)
+    texts = [incident.text_of(rng, 1) for _ in range(2)]
+
+    async def play():
+        old = await house.add(title, texts[0])
+        await house.send("DELETE", f"/documents/{old}")
+        new = await house.send("POST", "/documents", json={"title": title, "text": texts[1]})
+        restored = await house.send("POST", f"/documents/{old}/restore")
+        found = await house.send("GET", f"/documents/{new.body.get('id')}")
+        await house.send("DELETE", f"/documents/{new.body.get('id')}")
+        late = await house.send("POST", f"/documents/{old}/restore")
+        return new, restored, found, late, await house.send("GET", f"/documents/{old}")
+
+    new, restored, found, late, old = house.run(play)
+    sees = f"a document was deleted, and its title is given to a new one: {new.told}"
+    expect("not_free", int(new.status != 201), at_most=0, code="title-taken", sees=sees, about="POST /documents")
+    sees = f"a document is to be restored, whose title another has by now: {restored.told}"
+    expect("wrong_status", int(restored.status != 409), at_most=0, code="not-restored", sees=sees, about="/restore")
+    wrong = int(found.body.get("text") != texts[1] or not late.good or old.body.get("text") != texts[0])
+    sees = f"two documents had one title, one after the other, and the first is now {old.told}, the second was {found.told}"
+    expect("mixed_up", wrong, at_most=0, code="not-restored", sees=sees, about="/restore")
+
+
+@pytest.mark.pattern("soft-delete")
+def test_after_thirty_days_nothing_is_left(scene, incident):
+    """A purge takes what is 30 days old, to the second, and leaves no word of it."""
+    rng = scene.rng("documents")
+    house = incident.House(scene)
+    replica = house.replicas[0]
+
+    async def play():
+        purged, _, words = await _furnish(house, incident, rng)
+        kept, _, kept_words = await _furnish(house, incident, rng)
+        for document in (kept, purged):
+            await house.send("DELETE", f"/documents/{document}")
+        deleted = house.sim.now
+        await replica.stop()
+        await house.sim.skip(seconds=DAYS * 86_400 - 1.0 - (house.sim.now - deleted))
+        await replica.start()
+        early = await house.send("POST", "/purge")
+        restored = await house.send("POST", f"/documents/{kept}/restore")
+        await asyncio.sleep(2.0)
+        late = await house.send("POST", "/purge")
+        back = await house.send("POST", f"/documents/{purged}/restore")
+        history = await house.send("GET", f"/documents/{purged}/history")
+        await replica.stop()
+        found = house.on_disk(*words)
+        missing = len(kept_words) - len(house.on_disk(*kept_words))
+        return purged, early, restored, late, back, history, found, missing
+
+    purged, early, restored, late, back, history, found, missing = house.run(play)
+    sees = f"a second before 30 days are over, a purge is answered {early.told}, and takes {early.body.get('purged')!r}"
+    expect("early", int(early.body.get("purged") != []), at_most=0, code="purged-early", sees=sees, about="/purge")
+    sees = f"a second before 30 days are over, a document is to be restored: {restored.told}"
+    expect("not_restored", int(not restored.good), at_most=0, code="not-restored", sees=sees, about="/restore")
+    sees = f"a second after 30 days, a purge is answered {late.told}, and takes {late.body.get('purged')!r}"
+    expect("late", int(late.body.get("purged") != [purged]), at_most=0, code="not-purged", sees=sees, about="/purge")
+    sees = f"a document was purged, and is to be restored: {back.told}"
+    expect("came_back", int(back.status not in GONE), at_most=0, code="not-purged", sees=sees, about="/restore")
+    sees = f"a document was purged, and on the disk there is still {found[:1]}, and {max(0, len(found) - 1)} more"
+    expect("left", len(found), at_most=0, unit="phrases", code="not-purged", sees=sees, about="/purge")
+    events = history.body.get("events")
+    kinds = [event.get("kind") for event in events if isinstance(event, dict)] if isinstance(events, list) else []
+    sees = f"a document was purged, and its history ends with {kinds[-2:]}"
+    wrong = int(kinds[:1] != ["created"] or kinds[-2:] != ["deleted", "purged"])
+    expect("no_tombstone", wrong, at_most=0, code="no-history", sees=sees, about="/history")
+    sees = f"a document was restored in time, and {missing} of its words are gone from the disk"
+    expect("lost", missing, at_most=0, unit="phrases", code="purged-early", sees=sees, about="/purge")

@@ -1,0 +1,63 @@
+"""Replay / reprocessing: what was derived from events can be derived again."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from service.store import transaction
+
+
+class Usage:
+    """For each document, how many questions were answered, how many summaries made, and what they cost: from events alone.
+
+    Of all kinds of events, two count:
+        "asked"       one question; its data has "tokens". Those of the first year have "tokens_in" and "tokens_out"
+                      instead, whose sum it is.
+        "summarised"  one summary; its data has "tokens", or does not, which is 0.
+    Tokens are a whole number, 0 or more.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        db.execute("CREATE TABLE IF NOT EXISTS counted (seq INTEGER PRIMARY KEY, document TEXT, kind TEXT, tokens INTEGER)")
+
+    def apply(self, event: dict) -> None:
+        """Count one event (as Audit.events has it). Whatever is in there, it raises nothing: an event of these two kinds
+        that makes no sense is parked, and counts for nothing."""
+        if event["kind"] not in ("asked", "summarised"):
+            return
+        try:
+            tokens, kind = _tokens(event["kind"], event["data"]), event["kind"]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            tokens, kind = 0, "parked"
+        row = (event["seq"], event["document"], kind, tokens)
+        self.db.execute("INSERT INTO counted VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """{document: {"questions", "summaries", "tokens"}}, of those that have any. Summed when it is asked for."""
+        rows = self.db.execute(
+            """SELECT document, sum(kind = 'asked'), sum(kind = 'summarised'), sum(tokens)
+               FROM counted WHERE kind != 'parked' GROUP BY document"""
+        )
+        return {document: {"questions": q, "summaries": s, "tokens": t} for document, q, s, t in rows}
+
+    def parked(self) -> list[int]:
+        """The seqs of the events that were parked, in order."""
+        return [seq for (seq,) in self.db.execute("SELECT seq FROM counted WHERE kind = 'parked' ORDER BY seq")]
+
+    def rebuild(self, events: Iterable[dict]) -> None:
+        """Forget everything, and count these. It calls nobody. However often it is done, the totals are the same."""
+        with transaction(self.db):
+            self.db.execute("DELETE FROM counted")
+            for event in events:
+                self.apply(event)
+
+
+def _tokens(kind: str, data: dict[str, Any]) -> int:
+    """What an event cost, whatever the year that it is from. Raises where it makes no sense."""
+    if "tokens_in" in data:
+        data = {"tokens": data["tokens_in"] + data["tokens_out"]}
+    tokens = data["tokens"] if kind == "asked" else data.get("tokens", 0)
+    if type(tokens) is not int or tokens < 0:
+        raise ValueError(tokens)
+    return tokens
