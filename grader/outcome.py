@@ -84,7 +84,10 @@ class GroupOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A curve over virtual time: one value for each second, None where nothing was measured."""
+    """A curve over virtual time: one value for each second, None where nothing was measured.
+
+    Series of one unit are drawn to one scale: they are there to be compared.
+    """
 
     name: str
     unit: str

@@ -40,12 +40,13 @@ def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
 
 
 def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
-    """One series: the service as it ships, and, if it differs, the learner's, to the same scale."""
+    """One series: the service as it ships, and, if it differs, the learner's, to one scale for all series of its unit."""
     shown = outcome.yours.series[number]
     acts = [("as it ships", outcome.broken, ink.bad)] if _as_it_ships(outcome) else []
     if outcome.changed:
         acts.append(("yours", outcome.yours, ink.good))
-    highest = max((value or 0.0 for _, act, _ in acts for value in act.series[number].values), default=0.0)
+    alike = [series for _, act, _ in acts for series in act.series if series.unit == shown.unit]
+    highest = max((value or 0.0 for series in alike for value in series.values), default=0.0)
     top, width = chart.round_top(highest), ink.width - EDGE - 2
     bar = ink.symbol("bar")
     lines = [f"  {ink.bold(f'{shown.name}, {shown.unit}')}"]

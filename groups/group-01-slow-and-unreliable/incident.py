@@ -469,7 +469,7 @@ class LongEvening:
         billed = [line.at for line in house.provider.invoice]
         return Act(
             series=(
-                Series("summaries made, whole", "in all", tuple(itertools.accumulate(by_second(made.values(), seconds)))),
+                Series("summaries", "whole ones made", tuple(itertools.accumulate(by_second(made.values(), seconds)))),
                 Series("calls billed", "in all", tuple(itertools.accumulate(by_second(billed, seconds)))),
             ),
             figures=(

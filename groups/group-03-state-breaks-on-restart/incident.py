@@ -229,7 +229,7 @@ class Restarts:
             billed[min(int(line.at), seconds - 1)] += 1
         return Act(
             series=(
-                Series("jobs that anybody still knows", "in all", tuple(known[at // 10] for at in range(seconds))),
+                Series("jobs that anybody still knows", "of those accepted", tuple(known[at // 10] for at in range(seconds))),
                 Series("calls billed", "in all", tuple(map(float, itertools.accumulate(billed)))),
             ),
             figures=(

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from grader import curriculum
+from grader.outcome import Act, Series
 from grader.report.ink import Ink
 from grader.report.trigger import screen
 from grader.story.trigger import UnknownSetting, play
+from tests.workspaces import incident
 
 ROOT = Path(__file__).parents[2]
 GROUP = curriculum.read_groups(ROOT)["group-1"]
@@ -33,6 +35,19 @@ def test_one_seed_gives_one_picture_of_both_services(work: Path) -> None:
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert "as it ships" in shown
     assert "yours" in shown
+
+
+def test_series_of_one_unit_have_one_scale() -> None:
+    few, many, other = (
+        Series(name, unit, (0.0, value))
+        for name, unit, value in (("few", "in all", 3.0), ("many", "in all", 40.0), ("other", "s", 3.0))
+    )
+    act = Act((few, many, other), ())
+    shown = screen(GROUP, replace(incident("group-1", 1, {}), broken=act, yours=act, changed=False), PLAIN)
+    scales = [
+        line.split("│")[0].split()[-1] for line in shown.splitlines() if "│" in line and line.split("│")[0].strip()
+    ]
+    assert scales == ["40", "0", "40", "0", "3", "0"]
 
 
 def test_an_untouched_service_is_shown_once() -> None:
