@@ -40,7 +40,7 @@ def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
 
 
 def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
-    """One series: the service as it ships, and, if it differs, the learner's, to one scale for all series of its unit."""
+    """One series: the service as it ships, and, if it differs, the learner's. All series of its unit have one scale."""
     shown = outcome.yours.series[number]
     acts = [("as it ships", outcome.broken, ink.bad)] if _as_it_ships(outcome) else []
     if outcome.changed:
