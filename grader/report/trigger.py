@@ -98,7 +98,7 @@ def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
         rest = [(again, "the incident as it was"), ("learn check", "the tests that judge it")]
         first = ink.bold("A variation: your service is not judged by it.")
     elif all(figure.reached for figure in outcome.yours.figures):
-        rest = [("learn check", "all tests: other seeds, other faults")]
+        rest = [("learn check", "other seeds, other faults")]
         first = ink.good(f"{ink.symbol('ok')} Your service comes through.")
     elif outcome.changed:
         rest = [("learn check", "which test is still red, and why"), ("learn hint", "one step of help")]
