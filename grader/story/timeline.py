@@ -49,7 +49,7 @@ def tell(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> tuple[
 
 def lines(moments: Sequence[tuple[float, str]]) -> tuple[str, ...]:
     """A story that somebody else knows: seconds, and what happened then."""
-    told = _merged([f"{_clock(at)}  {text}"[:_WIDTH] for at, text in moments])
+    told = _merged([_cut(f"{_clock(at)}  {text}") for at, text in moments])
     if len(told) > MOST_LINES:
         half = MOST_LINES // 2
         told = [*told[:half], f"{'…':<7}  {len(told) - MOST_LINES + 1} more", *told[half + 1 - MOST_LINES :]]
@@ -182,6 +182,10 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
         case _:
             text = f"{entry.kind} {' '.join(map(str, data.values()))}"
     line = f"{_clock(_moment(entry))}  {' '.join(text.split())}"
+    return _cut(line)
+
+
+def _cut(line: str) -> str:
     return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
 
 

@@ -416,14 +416,17 @@ async def runner(ports, workers, waiting):
     await asyncio.sleep(1)
     seen["again"], seen["begun"] = told(failed), order.count("fails at first")
 
-    cancelled = []
+    cancelled, behind = [], []
     for document in ("stops when told", "will not stop"):
         running = [jobs.submit(document) for _ in range(workers)]
+        await asyncio.sleep(0.1)
+        behind.append(jobs.submit("comes next"))  # and nobody submits anything when its turn has come
         await asyncio.sleep(1)
         for job in running:
             jobs.cancel(job.id)
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         cancelled += running
+    seen["behind"] = [told(job)[0] for job in behind]
     seen["cancelled"] = [[job.document, *told(job)] for job in cancelled]
     order.clear()
     most = 0

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 Step = Callable[[dict[str, Any]], Awaitable[Any]]
-"""One step: it gets the results so far, by name, and returns its own."""
+"""One step: it gets the results so far, by name and in any order, and returns its own."""
 
 
 class Workflow:
@@ -18,6 +18,6 @@ class Workflow:
 
         A stage begins when all results of the one before are there. Each result is put into `results` as soon as it has
         come: when a step fails, its exception is raised, nothing is left running, and whoever calls again with the same
-        `results` has only the missing steps made.
+        `results` has only the missing steps made. What else is in there stays, and is not returned.
         """
         raise NotImplementedError("Workflow.run in service/patterns/workflow.py")

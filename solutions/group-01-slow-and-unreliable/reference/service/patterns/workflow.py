@@ -7,7 +7,7 @@ from typing import Any
 from service.patterns.execution import gather_bounded
 
 Step = Callable[[dict[str, Any]], Awaitable[Any]]
-"""One step: it gets the results so far, by name, and returns its own."""
+"""One step: it gets the results so far, by name and in any order, and returns its own."""
 
 
 class Workflow:
@@ -22,7 +22,7 @@ class Workflow:
 
         A stage begins when all results of the one before are there. Each result is put into `results` as soon as it has
         come: when a step fails, its exception is raised, nothing is left running, and whoever calls again with the same
-        `results` has only the missing steps made.
+        `results` has only the missing steps made. What else is in there stays, and is not returned.
         """
 
         async def make(name: str, step: Step) -> None:
