@@ -460,7 +460,8 @@ class Killed:
         rng = scene.rng("edits")
         added = paragraphs(rules(rng, int(self.edits)))
         accepted: list[float] = []
-        texts: list[str] = []
+        made: list[tuple[float, float]] = []  # when somebody looked, and how many more were in the documents
+        final = ""
 
         async def office() -> None:
             for number, paragraph in enumerate(added):
@@ -477,9 +478,14 @@ class Killed:
             await house.replicas[0].start()
 
         async def look() -> None:
+            nonlocal final
             while house.sim.now < self.horizon - 1:
-                await asyncio.sleep(2.0)
-                texts.append("\n\n".join([await house.text(f"tariff-{number}") for number in range(3)]))
+                await asyncio.sleep(1.0)
+                found = "\n\n".join([await house.text(f"tariff-{number}") for number in range(3)])
+                if found.strip():  # else nobody is there to be asked
+                    final = found
+                    there = sum(part in found for part in added)
+                    made.append((house.sim.now, there - sum(more for _, more in made)))
 
         async def evening() -> None:
             for number in range(3):
@@ -487,18 +493,16 @@ class Killed:
             await asyncio.gather(office(), kill(), look())
 
         house.run(evening)
-        seconds, final = int(self.horizon), texts[-1].split("\n\n")
-        there = [sum(part in text for part in added) for text in texts for _ in range(2)]
-        values = tuple(map(float, (there + [there[-1]] * seconds)[:seconds]))
+        seconds, parts = int(self.horizon), final.split("\n\n")
         return Act(
             series=(
                 Series("edits accepted", "in all", curve(((at, 1.0) for at in accepted), seconds)),
-                Series("edits that are in the documents", "in all", values),
+                Series("edits that are in the documents", "in all", curve(made, seconds)),
             ),
             figures=(
-                Figure("lost, of those accepted", sum(final.count(part) == 0 for part in added), "edits", 0, "at_most"),
-                Figure("made twice", sum(final.count(part) > 1 for part in added), "edits", 0, "at_most"),
-                Figure("in the documents at the end", sum(part in final for part in added), f"of {self.edits:g}", self.edits, "at_least"),
+                Figure("lost, of those accepted", sum(parts.count(part) == 0 for part in added), "edits", 0, "at_most"),
+                Figure("made twice", sum(parts.count(part) > 1 for part in added), "edits", 0, "at_most"),
+                Figure("in the documents at the end", sum(part in parts for part in added), f"of {self.edits:g}", self.edits, "at_least"),
             ),
         )  # fmt: skip
 

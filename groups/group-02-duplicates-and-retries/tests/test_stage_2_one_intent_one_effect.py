@@ -186,6 +186,38 @@ def test_a_lost_reply_is_billed_once(scene, incident):
     expect("wrong_ending", wrong, at_most=0, unit="answers", code="wrong-ending", sees=sees, story=house.story())
 
 
+def test_an_order_is_billed_once_though_its_document_changes(scene, incident):
+    """Between two tries the document is saved, and the order is billed once."""
+    rng = scene.rng("edited")
+    left = 4  # more than one request tries for
+
+    def when(call):
+        nonlocal left
+        struck = b"messages" in call.body and left > 0
+        left -= struck
+        return struck
+
+    lost = faults.reply_lost(0.0, 500.0, "reset", when=when)
+    house, rule, key = _house(scene, incident, rng, replicas=2, horizon=600.0, fails=[lost])
+    changed = rule.at(str(rng.randrange(1000, 9999)))
+
+    async def play():
+        await house.put("tariff", [rule.paragraph])
+        await house.order("tariff", key)
+        await house.put("tariff", [changed.paragraph], to=1)  # the office goes on working
+        end = await house.insist(lambda at: house.order("tariff", key, to=at + 1), pause=1.0, tries=40)
+        return end, await house.order("tariff", key), await house.made()
+
+    end, again, made = house.run(play)
+    _same(house, [end, again], key)
+    billed = sum(house.billed(each.paragraph, path=incident.CHAT) for each in (rule, changed))
+    sees = f"order {key} is sent again, after its document was saved, and {billed} calls are on the provider's invoice"
+    expect("billed", billed, at_most=1, unit="calls", code="billed-twice", sees=sees, story=house.story())
+    ids = [str(row.get("id"))[:8] for row in made]
+    sees = f"order {key} is sent again, and {len(ids)} summaries are on the list: {', '.join(ids)}"
+    expect("rows", len(ids), at_most=1, unit="rows", code="ordered-twice", sees=sees, story=house.story())
+
+
 def test_what_passes_is_not_kept_and_what_is_final_is(scene, incident):
     """A 503 is not kept, a refusal is."""
     rng = scene.rng("failures")

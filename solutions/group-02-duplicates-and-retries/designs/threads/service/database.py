@@ -10,6 +10,9 @@ SCHEMA = """
 create table if not exists documents(tenant text, name text, text text, primary key (tenant, name));
 create table if not exists vectors(fingerprint text primary key, vector text);
 create table if not exists summaries(id text primary key, tenant text, document text, summary text);
+create table if not exists calls(
+    tenant text, key text, document text, call text, model text, prompt text, primary key (tenant, key, document)
+);
 create table if not exists keys(
     tenant text, key text, fingerprint text, holder text, until real, status integer, body blob,
     primary key (tenant, key)

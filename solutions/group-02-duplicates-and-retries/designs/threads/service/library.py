@@ -101,13 +101,20 @@ class Library:
     def summarise(self, tenant: str, document: str, settings: Settings, key: str) -> Outcome:
         """A summary, as ordered: it is kept, and is on the tenant's bill. `key` is that of the order."""
         prompt = f"Summarise for a traveller:\n{self.text(tenant, document)}"
-        summary = self.llm.complete(tenant, settings.llm_model, prompt, fingerprint([tenant, key, prompt]))
+        with writing() as db:  # who comes again makes the very same call, whatever the document says by then
+            noted = (tenant, key, document, str(uuid4()), settings.llm_model, prompt)
+            db.execute("insert or ignore into calls values (?, ?, ?, ?, ?, ?)", noted)
+            query = "select call, model, prompt from calls where tenant = ? and key = ? and document = ?"
+            call, model, prompt = db.execute(query, noted[:3]).fetchone()
+        summary = self.llm.complete(tenant, model, prompt, call)
         made = {"id": str(uuid4()), "document": document, "summary": summary}
         row = (made["id"], tenant, document, summary)
-        return Outcome(
-            Reply(201, json.dumps(made).encode()),
-            lambda db: db.execute("insert into summaries values (?, ?, ?, ?)", row),
-        )
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("insert into summaries values (?, ?, ?, ?)", row)
+            db.execute("delete from calls where call = ?", (call,))
+
+        return Outcome(Reply(201, json.dumps(made).encode()), write)
 
     def summaries(self, tenant: str) -> list[dict]:
         with reading() as db:

@@ -18,6 +18,10 @@ create table if not exists documents(
 );
 create table if not exists vectors(fingerprint text primary key, vector text);
 create table if not exists summaries(id text primary key, tenant text, document text, summary text);
+create table if not exists calls(
+    tenant text, key text, document text, call text, model text, prompt text,
+    primary key (tenant, key, document)
+);
 """
 
 
@@ -98,16 +102,23 @@ class Library:
 
     async def summarise(self, tenant: str, document: str, settings: Settings, key: str) -> Outcome:
         """A summary, as ordered: it is kept, and is on the tenant's bill. `key` is that of the order."""
-        text, _ = self.text(tenant, document)
-        prompt = f"Summarise for a traveller:\n{text}"
-        name = fingerprint(["summary", tenant, key, prompt])
-        summary = await self.llm.complete(tenant, settings.llm_model, prompt, key=name)
+        call, model, prompt = self._call(tenant, key, document, settings)
+        summary = await self.llm.complete(tenant, model, prompt, key=call)
         made = {"id": str(uuid4()), "document": document, "summary": summary}
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("insert into summaries values (?, ?, ?, ?)", (made["id"], tenant, document, summary))
+            db.execute("delete from calls where call = ?", (call,))
 
         return Outcome(Reply(201, json.dumps(made).encode()), write)
+
+    def _call(self, tenant: str, key: str, document: str, settings: Settings) -> tuple[str, str, str]:
+        """Key, model and prompt of the one call that an order is billed for: each attempt repeats them."""
+        text, _ = self.text(tenant, document)
+        row = (tenant, key, document, str(uuid4()), settings.llm_model, f"Summarise for a traveller:\n{text}")
+        self.db.execute("insert or ignore into calls values (?, ?, ?, ?, ?, ?)", row)
+        query = "select call, model, prompt from calls where tenant = ? and key = ? and document = ?"
+        return self.db.execute(query, row[:3]).fetchone()
 
     def summaries(self, tenant: str) -> list[dict]:
         rows = self.db.execute("select id, document, summary from summaries where tenant = ?", (tenant,))
