@@ -130,6 +130,11 @@ class House:
         billed = Counter(entry.prompt for entry in self.provider.log if entry.billed)
         return sum(count - 1 for count in billed.values())
 
+    def tokens(self, prompt: str = "") -> int:
+        """What the provider has billed for calls whose prompt begins so, in tokens."""
+        calls = {entry.id for entry in self.provider.log if entry.prompt.startswith(prompt)}
+        return sum(line.tokens_in + line.tokens_out for line in self.provider.invoice if line.call in calls)
+
     def on_disk(self, *words: str) -> list[str]:
         """Which of these stand in a file of the common disk, wherever in it."""
         paths = [path for path in self.replicas[0].disk.rglob("*") if path.is_file() and not path.is_symlink()]

@@ -139,13 +139,17 @@ def test_fingerprint_knows_what_is_the_same(scene, incident, probes):
     rng = scene.rng("fingerprints")
     word, number = incident.word, rng.randrange(2, 1000)
     a, b, c = word(rng), word(rng), word(rng)
-    base = {"document": f"{a} é {b}", "options": {"words": number, "tone": [c, None, True]}, "n": [1, number]}
-    turned = {"n": [1.0, number], "options": {"tone": [c, None, True], "words": float(number)}, "document": f" {a}\té\n {b} "}
+    base = {"document": f"{a} é {b}", "options": {"words": number, "tone": [c, None, True, {"n": 1}]}, "n": [1, number]}
+    turned = {
+        "n": [1.0, number], "options": {"tone": [c, None, True, {"n": 1}], "words": float(number)},
+        "document": f" {a}\té\n\u00a0{b} ",
+    }  # fmt: skip
     nfd = json.loads(json.dumps(base))
     nfd["document"] = unicodedata.normalize("NFD", base["document"])
     volatile = json.loads(json.dumps(base))
     volatile |= {"sent_at": rng.random(), "request_id": word(rng)}
     volatile["options"]["trace_id"] = word(rng)
+    volatile["options"]["tone"][3]["sent_at"] = word(rng)
     same = {
         "with its keys in another order, other white space, and 1.0 for 1": turned,
         "in NFD": nfd,
@@ -155,7 +159,7 @@ def test_fingerprint_knows_what_is_the_same(scene, incident, probes):
         [a + b, c], [a, b + c], [a, [b, c]], [[a, b], c], [a, b, c], [b, a, c], f"{a} {b} {c}", f"{a}{b}{c}", f'["{a}"]', [a],
         {"a": [a], "b": []}, {"a": [], "b": [a]}, {"a": a}, {a: "a"}, {"a": {"a": a}}, {"a": f'{{"a": "{a}"}}'},
         number, str(number), number + 0.5, -number, 1, True, "1", 0, False, None, "", [], {}, [None], {"a": None}, "None", "null",
-        a.upper(), a, [number, b], [str(number), b], {"document": a, "model": b}, {"document": a, "model": c},
+        a.upper(), a, f"{a}é", f"{a}e", f"{a}²", f"{a}2", 2**60, 2**60 + 1, 0.25, 0.2500001, {"id": a}, {"id": b}, [number, b], [str(number), b], {"document": a, "model": b}, {"document": a, "model": c},
     ]  # fmt: skip
     texts = [json.dumps(each, ensure_ascii=False) for each in (base, *same.values(), *others)]
     house = incident.House(scene)
@@ -190,12 +194,13 @@ def test_who_asks_the_same_at_once_is_answered_at_once(scene, incident):
     house = incident.House(scene, median=rng.uniform(1.0, 2.0))
     rules = incident.rules(rng, 3)
     count = rng.randrange(12, 20)
-    other = f"tenant-{rng.randrange(1000)}"
+    other, twin = f"tenant-{rng.randrange(1000)}", f"twin-{rng.randrange(1000)}"
     elsewhere = rules[0].at(str(rng.randrange(1000, 9999)))
 
     async def play():
         await _saved(house, "tariff", rules)
         await _saved(house, "tariff", [elsewhere], tenant=other)
+        await _saved(house, "tariff", rules, tenant=twin)
         begun = house.sim.now
 
         async def late(seconds, rule, **rest):
@@ -203,6 +208,7 @@ def test_who_asks_the_same_at_once_is_answered_at_once(scene, incident):
             return await house.ask(rule.question, **rest)
 
         asked = [late(rng.uniform(0.0, 0.5), rules[0]) for _ in range(count)]
+        asked.append(late(0.3, rules[0], tenant=twin))
         answers = await asyncio.gather(*asked, late(0.3, rules[1]), late(0.2, rules[0], tenant=other))
         await asyncio.sleep(1.0)
         return begun, answers, house.sim.now, await house.ask(rules[0].question)
@@ -217,6 +223,11 @@ def test_who_asks_the_same_at_once_is_answered_at_once(scene, incident):
         made = sum(entry.arrived < again for entry in calls)
         sees = f"{count} travellers ask the same at once, and {what} {made} times, and billed as often"
         expect("calls", made, at_most=1, unit="calls", code="asked-twice", sees=sees, about="/ask")
+    for path in (incident.CHAT, incident.EMBED):
+        for tenant in (other, twin):
+            made = len(house.calls(rules[0].question, path=path, since=begun, tenant=tenant))
+            sees = f"two tenants ask the same at once, and one of them pays for both: no call is made for {tenant} ({path})"
+            expect("own_calls", made, at_least=1, unit="calls", code="shared", sees=sees, about="/ask")
     made = len(house.calls(rules[0].question, path=incident.CHAT, since=again))
     sees = "a second after the answer somebody asks again, and the model is not: he gets what was said to others"
     expect("asked_again", made, at_least=1, unit="calls", code="remembered", sees=sees, about="/ask", since=again)

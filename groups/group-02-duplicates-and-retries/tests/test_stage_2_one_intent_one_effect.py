@@ -47,8 +47,8 @@ def test_two_orders_are_two(scene, incident):
 
     async def play():
         await house.put("tariff", [rule.paragraph])
-        together = await asyncio.gather(house.order("tariff", key), house.order("tariff", f"{key}-2"))
-        later = [await house.order("tariff", f"{key}-{at + 3}", to=at) for at in range(2)]
+        together = await asyncio.gather(house.order("tariff", f"{key}{key}a"), house.order("tariff", f"{key}{key}b"))
+        later = [await house.order("tariff", f"{key}{key}{letter}", to=at) for at, letter in enumerate("AB")]
         return [*together, *later], await house.made()
 
     answers, made = house.run(play)
@@ -340,6 +340,8 @@ def test_a_slow_order_is_not_made_twice(scene, incident):
         for number, look in enumerate(looks):
             await house.sim.until(begun + look)
             early.append(await house.order("tariff", key, to=number + 1, timeout=5.0))
+            if number == 0:
+                await house.replicas[1].restart()  # an ordinary deploy, next door
         await first
         calls = len(house.calls(rule.paragraph, path=incident.CHAT))
         await house.sim.until(begun + 200.0)

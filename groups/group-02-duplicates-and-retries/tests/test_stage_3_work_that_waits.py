@@ -166,10 +166,11 @@ def test_a_kill_at_any_point_loses_and_doubles_no_edit(scene, incident):
 def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
     """An edit waits for an outage to end; one that cannot be made says so."""
     rng = scene.rng("outage")
-    heals = rng.uniform(40.0, 80.0)
+    heals = rng.uniform(150.0, 200.0)
     lame = faults.failing(2.0, heals, rng.choice((429, 500, 503)))
-    house, names, parts = _house(scene, incident, rng, documents=2, edits=4, fails=[lame])
-    missing, by = incident.paragraphs(incident.rules(rng, 2))
+    no = faults.failing(heals, 1000.0, 400, when=lambda call: refused.encode() in call.body)
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=4, fails=[lame, no], horizon=600.0)
+    missing, by, refused = incident.paragraphs(incident.rules(rng, 3))
 
     async def play():
         await _documents(house, names)
@@ -178,14 +179,20 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
         replace = {"document": names[0], "kind": "replace", "arguments": {"paragraph": missing, "by": by}}
         bad = await house.send("POST", "/edits", key="bad", json=replace)
         edits += [await _append(house, names[0], parts[2], "2"), await _append(house, names[1], parts[3], "3")]
+        nameless = await house.send("POST", "/edits", json=replace)
+        wrong = await house.send("POST", "/edits", key="wrong", json=replace | {"arguments": {"by": by}})
         unknown = await house.send("POST", "/edits", key="unknown", json=replace | {"kind": f"no-{incident.word(rng)}"})
         nowhere = await house.send("POST", "/edits", key="nowhere", json=replace | {"document": incident.word(rng)})
         await house.sim.until(heals)
         ends = await _ends(house, [*edits, bad])
+        never = await _append(house, names[1], refused, "refused")
+        later = await _append(house, names[1], by, "later")
+        ends += await _ends(house, [never, later])
         audit = (await house.send("GET", f"/documents/{names[0]}/edits")).rows()
-        return bad, unknown, nowhere, ends, audit, [await house.text(name) for name in names]
+        texts = [await house.text(name) for name in names]
+        return bad, (nameless, wrong, unknown, nowhere), ends, audit, texts
 
-    bad, unknown, nowhere, (*ends, failed), audit, texts = house.run(play)
+    bad, (nameless, bad_arguments, unknown, nowhere), (*ends, failed, never, later), audit, texts = house.run(play)
     _all_made(house, parts, texts, "were accepted while the provider was down", due=[parts[:3], parts[3:]])
     sees = f"an edit cannot be made, since it has nothing to replace, and it is {failed.text('status')!r}"
     expect("not_failed", int(failed.text("status") != "failed"), at_most=0, code="no-status", sees=sees, about="replace")
@@ -193,6 +200,15 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
     sees = "an edit has failed, and does not say why"
     wrong = int(not failed.text("reason") or not rows or not rows[0].get("reason"))
     expect("no_reason", wrong, at_most=0, code="no-status", sees=sees, about="replace")
+    sees = f"the provider refuses a paragraph (400), and the edit that appends it is {never.text('status')!r} for ever"
+    wrong = int(never.text("status") != "failed" or not never.text("reason"))
+    expect("never_ends", wrong, at_most=0, unit="edits", code="no-status", sees=sees, about="/edits")
+    sees = f"an edit has failed, and the next of its document is {later.text('status')!r}"
+    expect("held_up", int(later.text("status") != "done"), at_most=0, unit="edits", code="held-up", sees=sees, about="/edits")
+    sees = f"an edit without an Idempotency-Key is answered {nameless.told}"
+    expect("nameless", int(nameless.status != 400), at_most=0, code="no-key", sees=sees, about="POST")
+    sees = f"a replace whose arguments lack a field is answered {bad_arguments.told}"
+    expect("bad_arguments", int(bad_arguments.status != 422), at_most=0, code="wrong-status", sees=sees, about="POST")
     sees = f"an edit of a kind that nobody knows is answered {unknown.told}"
     expect("unknown_taken", int(unknown.status != 422), at_most=0, code="wrong-status", sees=sees, about="no-")
     sees = f"an edit of a document that nobody has is answered {nowhere.told}"
@@ -224,9 +240,14 @@ def test_an_edit_is_undone(scene, incident):
             if all(look.text("status") == "undone" for look in looks):
                 break
             await asyncio.sleep(1.0)
-        return undone, stuck, stranger, looks, await house.text(names[0])
+        audit = (await house.send("GET", f"/documents/{names[0]}/edits")).rows()
+        known = [edit.text("id") for edit in (first, second, *later, bad)]
+        told = [str(row.get("id")) for row in audit][: len(known)] == known
+        return undone, stuck, stranger, looks, await house.text(names[0]), told
 
-    undone, stuck, stranger, looks, text = house.run(play)
+    undone, stuck, stranger, looks, text, told = house.run(play)
+    sees = "the history of a document lacks edits that were undone or have failed, or has them in another order"
+    expect("wrong_history", int(not told), at_most=0, code="no-history", sees=sees, about="GET /documents")
     for answer in undone[:2]:
         sees = f"an edit is to be undone, and that is answered {answer.told}"
         wrong = int(not 200 <= answer.status < 300)
@@ -245,6 +266,92 @@ def test_an_edit_is_undone(scene, incident):
     for what, answer, status in (("that has failed", stuck, 409), ("of somebody else", stranger, 404)):
         sees = f"an edit {what} is to be undone, and that is answered {answer.told}"
         expect("wrong_status", int(answer.status != status), at_most=0, code="wrong-status", sees=sees, about="/undo")
+
+
+def test_an_edit_touches_nothing_else(scene, incident):
+    """An edit changes its paragraph, and no other that looks like it."""
+    rng = scene.rng("alike")
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=3)
+    rule = incident.Rule.make(rng)
+    longer = f"{parts[0]} Or more."
+
+    async def play():
+        await house.put(names[0], [longer, parts[0], "The end."])
+        await house.put(names[1], [parts[1], "The end."])
+        replace = {"document": names[0], "kind": "replace", "arguments": {"paragraph": parts[0], "by": parts[2]}}
+        edits = [await house.send("POST", "/edits", key="0", json=replace)]
+        edits += [await _append(house, names[1], parts[1], "1"), await _append(house, names[0], rule.paragraph, "2")]
+        await _ends(house, edits)
+        replaced, appended = _split(await house.text(names[0])), _split(await house.text(names[1]))
+        answer = await house.ask(rule.question)
+        await house.send("POST", f"/edits/{edits[1].text('id')}/undo")
+        await asyncio.sleep(15.0)
+        return replaced, appended, answer, _split(await house.text(names[1]))
+
+    replaced, appended, answer, undone = house.run(play)
+    sees = f"one paragraph is replaced, and the document says {' / '.join(part[-12:] for part in replaced)}"
+    wrong = int(replaced != [longer, parts[2], "The end.", rule.paragraph])
+    expect("wrong_text", wrong, at_most=0, unit="documents", code="wrong-edit", sees=sees, about="replace")
+    sees = f"a paragraph that is there already is appended, and the document has {appended.count(parts[1])} of it"
+    wrong = int(appended != [parts[1], "The end.", parts[1]])
+    expect("not_appended", wrong, at_most=0, unit="documents", code="wrong-edit", sees=sees, about="append")
+    sees = f"a rule was appended, and who asks for it is told: {answer.text('answer')[:60]}"
+    wrong = int(f" {rule.euros} euros" not in answer.text("answer"))
+    expect("not_found", wrong, at_most=0, unit="answers", code="stale", sees=sees, about=("append", "/ask"))
+    sees = f"that is undone, and the document has {undone.count(parts[1])} of it, {' / '.join(part[-12:] for part in undone)}"
+    wrong = int(undone != [parts[1], "The end."])
+    expect("wrong_undo", wrong, at_most=0, unit="documents", code="wrong-undo", sees=sees, about="/undo")
+
+
+def test_an_edit_belongs_to_its_tenant(scene, incident):
+    """Two tenants, one name, one key: two edits."""
+    rng = scene.rng("tenants")
+    house, (name, _), parts = _house(scene, incident, rng, documents=2, edits=2)
+    tenants = [f"tenant-{number}" for number in rng.sample(range(1000), 2)]
+
+    async def play():
+        for tenant in tenants:
+            await house.put(name, [f"This is {tenant}."], tenant=tenant)
+        edits = [await _append(house, name, part, "one", tenant=who) for who, part in zip(tenants, parts, strict=True)]
+        await asyncio.sleep(15.0)
+        looks = []
+        for at, tenant in enumerate(tenants):
+            audit = (await house.send("GET", f"/documents/{name}/edits", tenant=tenant)).rows()
+            stranger = await house.send("GET", f"/edits/{edits[1 - at].text('id')}", tenant=tenant)
+            looks.append((_split(await house.text(name, tenant=tenant)), [row.get("id") for row in audit], stranger))
+        return edits, looks
+
+    edits, looks = house.run(play)
+    for tenant, part, edit, (found, audit, stranger) in zip(tenants, parts, edits, looks, strict=True):
+        sees = f"two tenants edit documents of one name with one key, and {tenant} has {[text[:30] for text in found]}"
+        wrong = int(found != [f"This is {tenant}.", part])
+        expect("wrong_text", wrong, at_most=0, unit="documents", code="wrong-tenant", sees=sees, about="/edits")
+        sees = f"{tenant} has made one edit, and its history has {len(audit)}, or that of somebody else"
+        wrong = int(audit != [edit.text("id")])
+        expect("wrong_history", wrong, at_most=0, code="wrong-tenant", sees=sees, about="GET /documents")
+        sees = f"{tenant} asks after the edit of somebody else, and is answered {stranger.told}"
+        expect("told", int(stranger.status != 404), at_most=0, code="wrong-tenant", sees=sees, about="GET /edits")
+
+
+def test_an_edit_overwrites_no_save(scene, incident):
+    """A document is saved while an edit of it is made: what was saved is not lost."""
+    rng = scene.rng("saves")
+    house, (name, other), parts = _house(scene, incident, rng, documents=2, edits=3, median=rng.uniform(2.5, 4.0))
+
+    async def play():
+        await house.put(other, [parts[1]])  # its vector is known from now on
+        await house.put(name, [parts[0]])
+        edit = await _append(house, name, parts[2], "one")
+        await asyncio.sleep(rng.uniform(0.8, 1.8))  # the vector of what is appended is under way
+        saved = await house.put(name, parts[:2])
+        await _ends(house, [edit])
+        await asyncio.sleep(5.0)
+        return saved, _split(await house.text(name))
+
+    saved, found = house.run(play)
+    sees = f"a document is saved while an edit of it is made ({saved.told}), and then it lacks what was saved"
+    lost = sum(part not in found for part in parts[:2])
+    expect("save_lost", lost, at_most=0, unit="paragraphs", code="lost-update", sees=sees, about=("PUT", "/edits"))
 
 
 def test_a_new_kind_needs_no_edit_of_the_service(scene, incident, probes):

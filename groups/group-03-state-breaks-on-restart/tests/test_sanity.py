@@ -70,7 +70,7 @@ def test_a_document_is_summarised(scene, incident):
         return await house.end_of(first.body["id"])
 
     end = house.run(play)
-    assert end.body.get("status") == "done", f"the job is {end.body.get('status')!r}"
+    assert end.body.get("status") == "done", f"the job is {end.body.get('status')!r}, {end.body.get('reason')!r}"
     places = [incident.text_in(end, "result", "summary").find(section.rstrip(".")) for section in sections]
     assert -1 not in places and places == sorted(places), "the summary lacks a section, or has them out of order"
 

@@ -28,7 +28,7 @@ def test_a_document_outlives_the_process(scene, incident):
     found = house.run(play)
     lost = [title for title, answer in found.items() if answer.body.get("text") != given[title]]
     about = [f"GET {found[title].path}" for title in lost[:1]]
-    sees = f"{len(given)} documents were added, the replica restarts, and {len(lost)} of them are gone or others"
+    sees = f"{len(given)} documents were added, the replica restarts, and {len(lost)} of them are gone, or different"
     expect("forgotten", len(lost), at_most=0, unit="documents", code="forgotten", sees=sees, about=["POST", *about])
 
 
@@ -233,7 +233,7 @@ def test_no_crash_loses_a_job_or_bills_it_twice(scene, incident):
         summary = incident.text_in(end, "result", "summary")
         missing = sum(part.rstrip(".") not in summary for part in text.split("\n\n"))
         lacks = f", and its summary lacks {missing} sections" if end.body.get("status") == "done" and missing else ""
-        again = f"{house.billed_again} calls were billed again"
+        again = f"calls billed again: {house.billed_again}"
         row = f"row of job {end.path.rpartition('/')[2]:.8}: {status}{lacks}; {again}"
         lost = answer.status == 202 and (end.body.get("status") != "done" or missing > 0)
         return (answer.status, lost, house.billed_again, house.story(row)), effects

@@ -204,6 +204,10 @@ def test_a_replay_calls_nobody(scene, incident):
         told = [row.get("questions"), row.get("summaries")]
         sees = f"{asks} questions and a summary; the usage, {what}, has {told[0]} and {told[1]}"
         expect("usage_off", int(told != [asks, 1]), at_most=0, code="wrong-totals", sees=sees, about="/usage")
+        tokens, least, most = row.get("tokens"), house.tokens("Answer from"), house.tokens()
+        sees = f"the provider has reported {least} tokens for {asks} answers; the usage, {what}, has {tokens}"
+        wrong = not isinstance(tokens, int) or not least <= tokens <= most
+        expect("tokens_off", int(wrong), at_most=0, code="wrong-totals", sees=sees, about="/usage")
     events = len(kinds_of(history))
     sees = f"{asks + 2} things happened to a document, and after two replays its history has {events}"
     expect("events", events, at_most=asks + 2, unit="events", code="replay-acts", sees=sees, about="/rebuild")
