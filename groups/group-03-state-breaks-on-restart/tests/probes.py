@@ -84,6 +84,24 @@ def lease(ports, seconds, document):
     seen["fails_late"] = _raised(others.fail, job, second.token if second is not None else 0, "it was late")
     time.sleep(3 * seconds)
     seen["again"] = jobs.claim("one", seconds) is not None
+    older, newer = jobs.submit("a key", document), jobs.submit("a key", f"another {document}")
+    seen["two"] = older != newer and jobs.submit("a key", document, 2) == older
+    third = jobs.claim("one", seconds)
+    seen["oldest"] = third is not None and third.job == older
+    for _ in range(3 if third is not None else 0):
+        jobs.renew(third.job, third.token, seconds)
+    seen["fails"] = _raised(others.fail, newer if seen["oldest"] else older, 0, "it is nobody's")
+    time.sleep(seconds + 1)
+    fourth = others.claim("other", seconds)
+    seen["from_now"] = fourth is not None and third is not None and fourth.job == third.job
+    if fourth is not None:
+        _raised(others.fail, fourth.job, fourth.token, "no such text")
+    found = jobs.get(older)
+    seen["names"] = sorted(found)
+    seen["failed"] = [found["status"], found["reason"], found["result"]]
+    time.sleep(3 * seconds)
+    fifth = jobs.claim("one", seconds)
+    seen["then"] = fifth is not None and fifth.job == newer and jobs.claim("other", seconds) is None
     return seen
 
 
@@ -193,6 +211,7 @@ def refused(ports, events):
     db.execute("BEGIN IMMEDIATE")
     audit.append("undone", "document")
     db.execute("ROLLBACK")
+    before = time.time()
     seqs.append(audit.append("last", "document"))
     kept = [["".join(map(str, row)) for row in db.execute("SELECT * FROM audit")]]
     said = []
@@ -206,7 +225,25 @@ def refused(ports, events):
     again = ports.audit(_db())  # another process
     read = [[e["seq"], e["kind"], e["document"], e["data"]] for e in again.events()]
     mine = [e["seq"] for e in again.events(events[0][1])]
-    return {"seqs": seqs, "said": said, "same": kept[0] == kept[1], "read": read, "mine": mine, "sound": again.verify()}
+    at = again.events()[-1]["at"]
+    dated = isinstance(at, float) and before <= at <= time.time()
+    same = kept[0] == kept[1]
+    return {"seqs": seqs, "said": said, "same": same, "read": read, "mine": mine, "dated": dated, "sound": again.verify()}
+
+
+def appends(ports, count):
+    """Append to one log from two processes at the same moments: the seqs, and what was raised."""
+    audit, seqs = ports.audit(_db("both")), []
+    for number in _in_step(range(count)):
+        try:
+            seqs.append(audit.append("edited", "document", number=number))
+        except sqlite3.Error as error:
+            seqs.append(type(error).__name__)
+    return seqs
+
+
+def sound(ports):
+    return ports.audit(_db("both")).verify()
 
 
 def falsified(ports, events, how, at):
@@ -244,6 +281,18 @@ def falsified(ports, events, how, at):
             db.execute("DELETE FROM audit WHERE seq = ?", (len(events),))
         elif one == "cut all":
             db.execute("DELETE FROM audit")
+        elif one == "another past":
+            other = ports.audit(_db(f"another {number}"))
+            for kind, document, data in events:
+                other.append(kind, document, **(data | {"n": -1}))
+            db.execute("ATTACH ? AS other", (str(Path(os.environ["DATA_DIR"]) / f"another {number}.db"),))
+            db.execute("DELETE FROM audit")
+            db.execute("INSERT INTO audit SELECT * FROM other.audit")
+        elif one == "one more":
+            row = list(db.execute("SELECT * FROM audit ORDER BY seq DESC").fetchone())
+            names = [row[1] for row in db.execute("PRAGMA table_info(audit)")]
+            row[names.index("seq")] += 1
+            db.execute(f"INSERT INTO audit VALUES ({', '.join('?' * len(row))})", row)
         if one != "edit":
             seen.append([one if one == "nothing" else f"{one} ({at})", ports.audit(_db(f"audit {number}")).verify()])
     return seen
@@ -293,6 +342,11 @@ def mementos(ports, parts, old, cuts, letter):
         "future": [restored(json.dumps({"v": v, "parts": [[0, "x"]], "sum": 1}).encode()) for v in (3, 17)],
         "cut": [restored(data[: int(len(data) * cut)]) for cut in cuts],
         "changed": restored(changed) if where >= 0 else "there is no such letter",
+        "digits": [
+            restored(data[:at] + b"%d" % ((data[at] - 47) % 10) + data[at + 1 :])
+            for at in range(len(data))
+            if data[at : at + 1].isdigit()
+        ],
         "odd": [restored(odd) for odd in (b"", b"null", b"[]", b"{}", b'{"v": 2}', b'{"v": null}', b"\xff\xfe", bomb)],
     }
     seen["bomb"] = os.environ.get("BOMB", "")
@@ -306,6 +360,13 @@ def mementos(ports, parts, old, cuts, letter):
     return seen
 
 
+def spoil(ports):
+    """Make the service's usage wrong, as a bug of last year might have."""
+    usage = ports.usage(ports.connect(Path(os.environ["DATA_DIR"])))
+    usage.rebuild([])
+    return usage.totals()
+
+
 def _parts(progress):
     return [[number, part] for number, part in sorted(progress.parts.items())]
 
@@ -315,7 +376,11 @@ def _parts(progress):
 
 def canonical(ports, raws, nonsense, source):
     """What each of `raws` is in one shape; which of `nonsense` is refused; and what a source of our own comes to."""
+    os.environ["TZ"] = "XXX5"  # the clock of the machine is nobody's business
+    time.tzset()
     seen = [_booking(ports.to_canonical(raw, name)) for name, raw in raws]
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     refused = []
     for name, raw in nonsense:
         try:

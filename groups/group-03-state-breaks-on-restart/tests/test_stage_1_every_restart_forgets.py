@@ -176,6 +176,13 @@ def test_a_job_is_lent_to_one_at_a_time(scene, incident, probes):
         "then it is": (["done", {"by": "the second"}], seen["end"]),
         "a job that is done is failed by whom it was lent to": ("Stale", seen["fails_late"]),
         "a job that is done is lent again": (False, seen["again"]),
+        "one key and two documents are two jobs, and the same key with a newer text is the same job": (True, seen["two"]),
+        "of two that wait, the one that is lent is the older": (True, seen["oldest"]),
+        "who has not been lent a job fails it": ("Stale", seen["fails"]),
+        "renewed three times at once, it is over after one lease": (True, seen["from_now"]),
+        "a job has": (sorted(("id", "document", "version", "status", "result", "reason")), seen["names"]),
+        "a job that has failed is": (["failed", "no such text", None], seen["failed"]),
+        "it is not lent again, and the other that waits is": (True, seen["then"]),
     }
     wrong = [f"{what}: {got!r}" for what, (right, got) in due.items() if got != right]
     story = [(float(at), f"{what}: {got!r}") for at, (what, (_, got)) in enumerate(due.items())]
@@ -260,6 +267,7 @@ def test_a_dead_replicas_job_is_taken_up(scene, incident):
     async def play():
         document = await house.add(incident.title_of(rng), incident.text_of(rng, 2))
         answer = await house.order(document, "one")
+        ordered = house.sim.now
         for _ in range(100):  # whoever took it dies
             await asyncio.sleep(0.5)
             if house.provider.log:
@@ -268,13 +276,15 @@ def test_a_dead_replicas_job_is_taken_up(scene, incident):
         dead = next((number for number, host in enumerate(house.replicas) if host.name in working), 0)
         house.replicas[dead].crash()
         died = house.sim.now
-        return died, await house.end_of(answer.body.get("id"), to=1 - dead, patience=120.0)
+        return died - ordered, died, await house.end_of(answer.body.get("id"), to=1 - dead, patience=120.0)
 
-    died, end = house.run(play)
+    begun, died, end = house.run(play)
     about = ("POST /jobs", f"GET {end.path}")
     sees = f"a replica dies for good in the midst of a job, and at the other the job is {end.told} {end.body.get('status')!r}"
     wrong = int(end.body.get("status") != "done")
     expect("lost", wrong, at_most=0, unit="jobs", code="job-lost", sees=sees, about=about)
+    sees = f"two replicas are idle, a job is ordered, and it is begun {begun:.0f} s later"
+    expect("begun_after", begun, at_most=15.0, unit="s", code="long-lease", sees=sees, about=about)
     waited = end.ended - died
     most = incident.LEASE + 30.0
     sees = f"a replica dies, and its job is done by another {waited:.0f} s later; a lease is {incident.LEASE:g} s"
@@ -290,10 +300,15 @@ def test_who_is_slow_keeps_the_job(scene, incident):
     async def play():
         document = await house.add(incident.title_of(rng), incident.text_of(rng, 1))
         answer = await house.order(document, "one")
+        for _ in range(100):
+            await asyncio.sleep(0.5)
+            if house.provider.log:
+                break
         await asyncio.sleep(10.0)
         working = [entry.source for entry in house.sim.tape.of("call")]
         idle = next((number for number, host in enumerate(house.replicas) if host.name not in working), 1)
-        await house.replicas[idle].restart()  # an ordinary deploy, next door
+        await house.replicas[idle].stop()  # an ordinary deploy, next door
+        await house.replicas[idle].start()
         return await house.end_of(answer.body.get("id"), to=idle, every=20.0, patience=400.0)
 
     end = house.run(play)
@@ -344,3 +359,135 @@ def test_a_zombie_changes_nothing(scene, incident):
     changed = int(after.body != before.body)
     sees = f"the job was done; the worker that had stood still goes on, and the job is {after.body.get('status')!r}"
     expect("changed", changed, at_most=0, unit="jobs", code="zombie", sees=sees, about=about)
+
+
+@pytest.mark.pattern("externalised-state")
+def test_a_deploy_in_the_midst_of_a_job(scene, incident):
+    """A replica that is stopped in order leaves its job to another, too."""
+    rng = scene.rng("jobs")
+    house = incident.House(scene, replicas=2, median=rng.uniform(3.0, 5.0))
+
+    async def play():
+        document = await house.add(incident.title_of(rng), incident.text_of(rng, 2))
+        answer = await house.order(document, "one")
+        for _ in range(100):
+            await asyncio.sleep(0.5)
+            if house.provider.log:
+                break
+        working = [entry.source for entry in house.sim.tape.of("call")]
+        busy = next((number for number, host in enumerate(house.replicas) if host.name in working), 0)
+        await house.replicas[busy].stop()
+        return await house.end_of(answer.body.get("id"), to=1 - busy, patience=120.0)
+
+    end = house.run(play)
+    about = ("POST /jobs", f"GET {end.path}")
+    sees = f"a replica is stopped, in order, in the midst of a job, and the job is {end.told} {end.body.get('status')!r}"
+    wrong = int(end.body.get("status") != "done")
+    expect("lost", wrong, at_most=0, unit="jobs", code="job-lost", sees=sees, about=about)
+
+
+@pytest.mark.pattern("externalised-state")
+def test_a_job_that_fails_is_the_only_one(scene, incident):
+    """What the provider refuses for good fails once, and whoever worked on it goes on with the next."""
+    rng = scene.rng("jobs")
+    texts = [incident.text_of(rng, 1) for _ in range(2)]
+    refuses = faults.failing(0.0, 600.0, 400, when=lambda call: texts[0].encode() in call.body)
+    house = incident.House(scene, fails=[refuses])
+
+    async def play():
+        documents = [await house.add(incident.title_of(rng), text) for text in texts]
+        jobs = [await house.order(document, "one") for document in documents]
+        ends = [await house.end_of(job.body.get("id"), patience=100.0) for job in jobs]
+        calls = len(house.provider.log)
+        await asyncio.sleep(100.0)
+        return ends, len(house.provider.log) - calls
+
+    ends, later = house.run(play)
+    told = [end.body.get("status") for end in ends]
+    about = ("POST /jobs", f"GET {ends[0].path}", f"GET {ends[1].path}")
+    sees = f"of two jobs the provider refuses the calls of the first; they are {told[0]!r} and {told[1]!r}"
+    expect("wrong", int(told != ["failed", "done"]), at_most=0, unit="jobs", code="job-lost", sees=sees, about=about)
+    sees = f"a job has failed, and in the 100 s after that {later} more calls are made"
+    expect("later", later, at_most=0, unit="calls", code="broken-lease", sees=sees, about=about)
+
+
+@pytest.mark.pattern("externalised-state")
+def test_a_short_pause_costs_nothing(scene, incident):
+    """A worker that stands still for less than its lease still has the job."""
+    rng = scene.rng("jobs")
+    pause = rng.uniform(14.0, 18.0)  # it renewed in time before: 30 s, less what was gone
+    asleep = []
+
+    def falls_asleep(call):
+        if not asleep:
+            asleep.append(next(host for host in house.replicas if host.name == call.source))
+            asleep[0].freeze()
+        return False
+
+    house = incident.House(scene, replicas=2, fails=[faults.failing(0.0, 600.0, 400, when=falls_asleep)])
+
+    async def play():
+        document = await house.add(incident.title_of(rng), incident.text_of(rng, 2))
+        ordering = asyncio.create_task(house.order(document, "one"))
+        for _ in range(100):
+            await asyncio.sleep(0.5)
+            if asleep:
+                break
+        await asyncio.sleep(pause)
+        for host in asleep:
+            host.thaw()
+        answer = await ordering
+        return await house.end_of(answer.body.get("id"), patience=100.0)
+
+    end = house.run(play)
+    calls, about = len(house.provider.log), ("POST /jobs", f"GET {end.path}")
+    sees = f"a worker stands still for {pause:.0f} s, with a lease of {incident.LEASE:g} s, and 3 calls become {calls}"
+    expect("calls", calls, at_most=3, unit="calls", code="stolen", sees=sees, about=about)
+    sees = f"a worker stands still for {pause:.0f} s, and its job is {end.told} {end.body.get('status')!r}"
+    wrong = int(end.body.get("status") != "done")
+    expect("lost", wrong, at_most=0, unit="jobs", code="job-lost", sees=sees, about=about)
+
+
+@pytest.mark.pattern("stateless-service")
+def test_a_title_is_given_once(scene, incident):
+    """Two add a document of one title, at two replicas at one moment: one is told 409."""
+    rng = scene.rng("titles")
+    titles = [incident.title_of(rng) for _ in range(20)]
+    house = incident.House(scene, replicas=2)
+
+    async def play():
+        pairs = []
+        for title in titles:
+            new = {"title": title, "text": "A text."}
+            pairs.append(await asyncio.gather(*(house.send("POST", "/documents", to=to, json=new) for to in (0, 1))))
+        return pairs
+
+    pairs = house.run(play)
+    off = [[one.status, other.status] for one, other in pairs if sorted((one.status, other.status)) != [201, 409]]
+    sees = f"{len(pairs)} times, two add a document of one title at one moment, and {len(off)} times they are told {off[:1]}"
+    expect("off", len(off), at_most=0, unit="titles", code="counted-apart", sees=sees, about="POST /documents")
+
+
+@pytest.mark.pattern("stateless-service")
+def test_a_reboot_sets_other_clocks_back(scene, incident):
+    """Time is time.time(): what counts from the start of a machine or a process is another after a restart."""
+    rng = scene.rng("quota")
+    house = incident.House(scene, median=4.0)
+
+    async def play():
+        document = await house.add(incident.title_of(rng), incident.text_of(rng, 2))
+        asked = {"document": document, "question": "What now?"}
+        first = await asyncio.gather(*(house.send("POST", "/ask", json=asked) for _ in range(8)))
+        job = await house.order(document, "one")
+        await asyncio.sleep(3.0)
+        house.replicas[0].set_wall_clock(120.0)  # two minutes for whom time is time.time(), and none for the others
+        await house.replicas[0].restart()
+        second = await house.send("POST", "/ask", json=asked)
+        return first, second, await house.end_of(job.body.get("id"), patience=25.0)
+
+    first, second, end = house.run(play)
+    told = [sum(answer.status == 201 for answer in first), second.status]
+    sees = f"eight ask and {told[0]} are answered; the clock is two minutes on, and one more is answered {second.told}"
+    expect("off", int(told != [6, 201]), at_most=0, code="wrong-window", sees=sees, about="/ask")
+    sees = f"a worker died, its lease has been over for a minute and a half by the clock, and the job is {end.body.get('status')!r}"
+    expect("waits", int(end.body.get("status") != "done"), at_most=0, code="long-lease", sees=sees, about=end.path)

@@ -28,9 +28,11 @@ def test_two_edits_of_one_document_both_hold(scene, incident):
             title = house.send("PATCH", path, to=at % 2, json={"title": titles[at]})
             label = house.send("PATCH", path, to=1 - at % 2, json={"label": f"label {at}"})
             edits += await asyncio.gather(title, label)
-        return edits, [await house.send("GET", path, to=0) for path in paths]
+        found = [await house.send("GET", path, to=0) for path in paths]
+        await house.send("PATCH", paths[0], to=0, json={"label": ""})
+        return edits, found, await house.send("GET", paths[0], to=1)
 
-    edits, found = house.run(play)
+    edits, found, emptied = house.run(play)
     refused = [answer for answer in edits if not answer.good]
     sees = f"{len(edits)} edits, two of each document at one moment, and {len(refused)} are refused"
     about = [f"PATCH {answer.path}" for answer in refused[:1]]
@@ -43,6 +45,9 @@ def test_two_edits_of_one_document_both_hold(scene, incident):
     sees = f"of {count} documents, the title and the label are changed at one moment, and {len(undone)} edits are undone"
     about = [f"PATCH {answer.path}" for answer in undone[:1]]
     expect("undone", len(undone), at_most=0, unit="edits", code="lost-update", sees=sees, about=about)
+    told = [emptied.body.get("title"), emptied.body.get("label")]
+    sees = f"a label is taken away (a PATCH with an empty one), and the document has {told}"
+    expect("kept", int(told != [titles[0], ""]), at_most=0, unit="edits", code="lost-update", sees=sees, about="PATCH")
 
 
 @pytest.mark.pattern("entity-decomposition")
@@ -100,16 +105,25 @@ def test_of_many_writers_one_succeeds(scene, incident):
         seen = await house.send("GET", path)
         etag = seen.headers.get("etag", "")
         blind = await house.send("PUT", f"{path}/text", json={"text": "written blindly"})
+        unseen = [  # not the newest
+            await house.send("PUT", f"{path}/text", json={"text": "written blindly"}, headers={"if-match": what})
+            for what in ('"0"', '"2"', '"99"', '"-1"', '"one"', '""', "some words")
+        ]
+        unseen.append(await house.send("GET", f"{path}/text?version=2"))
         writers = [
             house.send("PUT", f"{path}/text", to=at % 2, json={"text": text}, headers={"if-match": etag})
             for at, text in enumerate(texts)
         ]
         writers, found = await asyncio.gather(*writers), await house.send("GET", path)
-        return blind, etag, writers, found
+        return blind, unseen, etag, writers, found
 
-    blind, etag, writers, found = house.run(play)
+    blind, unseen, etag, writers, found = house.run(play)
     sees = f"a text is overwritten by somebody who does not say which version he has seen: {blind.told}"
     expect("blind", int(blind.status != 428), at_most=0, code="written-blindly", sees=sees, about="PUT")
+    told = [answer.status for answer in unseen]
+    sees = f"a text of one version is overwritten by seven who name another, or none, and version 2 is asked for: {told}"
+    off = int(not all(status in (400, 412) for status in told[:-1]) or told[-1] != 404)
+    expect("unseen", off, at_most=0, code="written-blindly", sees=sees, about="PUT")
     won = [at for at, answer in enumerate(writers) if answer.good]
     sees = f"twenty have seen version {etag}, and put a text on it; {len(won)} are told that theirs is in force"
     expect("won", len(won), at_most=1, unit="writers", code="lost-update", sees=sees, about="PUT")
@@ -209,22 +223,40 @@ def test_a_job_keeps_to_the_text_it_was_ordered_for(scene, incident):
     """A text that changes in the midst of a job is not half in its summary."""
     rng = scene.rng("jobs")
     house = incident.House(scene, median=2.0)
-    texts = [incident.text_of(rng, 3), incident.text_of(rng, 3)]
+    texts = [incident.text_of(rng, 3) for _ in range(3)]
 
     async def play():
-        document = await house.add(incident.title_of(rng), texts[0])
-        job = await house.order(document, "one")
-        await asyncio.sleep(rng.uniform(2.5, 5.5))
-        headers = {"if-match": '"1"'}
-        await house.send("PUT", f"/documents/{document}/text", json={"text": texts[1]}, headers=headers)
-        await house.replicas[0].restart()
-        return await house.end_of(job.body.get("id"), patience=100.0)
+        document = await house.add(incident.title_of(rng), texts[2])
 
-    end = house.run(play)
-    summary = incident.text_in(end, "result", "summary")
-    parts = [sum(part.rstrip(".") in summary for part in text.split("\n\n")) for text in texts]
+        async def rewrite(version, text):
+            headers = {"if-match": f'"{version}"'}
+            await house.send("PUT", f"/documents/{document}/text", json={"text": text}, headers=headers)
+
+        await rewrite(1, texts[0])
+        jobs = [await house.order(document, "one"), await house.order(document, "two")]  # the second may have to wait
+        await asyncio.sleep(rng.uniform(2.5, 5.5))
+        await rewrite(2, texts[1])
+        again = await house.order(document, "one")
+        jobs.append(await house.order(document, "three"))
+        await house.replicas[0].restart()
+        ends = [await house.end_of(job.body.get("id"), patience=150.0) for job in jobs]
+        return again.body.get("id") == jobs[0].body.get("id"), ends
+
+    same, (end, second, third) = house.run(play)
+    sees = "a job is ordered again with its key, after the text has changed, and it is another job"
+    expect("another", int(not same), at_most=0, unit="jobs", code="ordered-twice", sees=sees, about="POST /jobs")
+
+    def parts_of(end):
+        summary = incident.text_in(end, "result", "summary")
+        return [sum(part.rstrip(".") in summary for part in text.split("\n\n")) for text in texts]
+
+    parts = parts_of(end)
     about = ("POST /jobs", "PUT", f"GET {end.path}")
     sees = f"the text changes and the replica restarts in the midst of a job, which is {end.told} {end.body.get('status')!r}"
     expect("lost", int(end.body.get("status") != "done"), at_most=0, unit="jobs", code="job-lost", sees=sees, about=about)
     sees = f"of 3 sections the summary has {parts[0]} of the text that was ordered, and {parts[1]} of a later one"
-    expect("torn", int(parts != [3, 0]), at_most=0, unit="summaries", code="torn-summary", sees=sees, about=about)
+    expect("torn", int(parts != [3, 0, 0]), at_most=0, unit="summaries", code="torn-summary", sees=sees, about=about)
+    others = [parts_of(second), parts_of(third)]
+    sees = f"a job that waited when the text changed, and one that was ordered then, have sections of the versions: {others}"
+    off = int(others != [[3, 0, 0], [0, 3, 0]])
+    expect("others", off, at_most=0, unit="summaries", code="torn-summary", sees=sees, about="POST /jobs")

@@ -8,6 +8,7 @@ import asyncio
 import pytest
 from grader.plugin import expect
 from grader.sim import enumerate_crashes
+from grader.world import faults
 
 pytestmark = pytest.mark.stage(3)
 
@@ -38,6 +39,7 @@ def test_the_past_cannot_be_changed(scene, incident, probes):
         "what another process reads is another number of events, or others": (read, seen["read"]),
         "those of one document are": ([row[0] for row in read if row[2] == events[0][1]], seen["mine"]),
         "nothing was falsified, and verify says": (True, seen["sound"]),
+        "the last was appended just now, and that is its time": (True, seen["dated"]),
     }
     story = [(float(at), f"{what}: {str(got)[:60]}") for at, (what, (_, got)) in enumerate(due.items())]
     wrong = [f"{what}: {str(got)[:60]}" for what, (right, got) in due.items() if got != right]
@@ -51,7 +53,7 @@ def test_whoever_falsifies_is_found_out(scene, incident, probes):
     rng = scene.rng("audit")
     count = rng.randrange(5, 9)
     events = [[f"kind {n}", f"document {rng.randrange(2)}", {"n": rng.getrandbits(30)}] for n in range(count)]
-    how = ["nothing", "edit", "drop", "drop and close the gap", "swap", "cut the last", "cut all"]
+    how = ["nothing", "edit", "drop", "drop and close the gap", "swap", "cut the last", "cut all", "another past", "one more"]
     at = rng.randrange(2, count - 1)
     house = incident.House(scene)
     seen = house.run(lambda: house.replicas[0].probe(probes.falsified, events, how, at))
@@ -101,23 +103,43 @@ def test_no_crash_comes_between_a_change_and_its_event(scene, incident):
         replica = house.replicas[0]
 
         async def scenario():
-            path = f"/documents/{await house.add(title, texts[0])}"
             house.sim.counts_effects = True
             replica.crash_at(crash_at, restart_after=1.0)
-            edited = await house.send("PATCH", path, json={"label": "new"})
-            if edited.status:
-                await house.send("PUT", f"{path}/text", json={"text": texts[1]}, headers={"if-match": '"1"'})
+            path = f"/documents/{await house.add(title, texts[0])}"
+            steps = [("PATCH", path, {"json": {"label": "new"}})]
+            steps.append(("PUT", f"{path}/text", {"json": {"text": texts[1]}, "headers": {"if-match": '"1"'}}))
+            steps += [("DELETE", path, {}), ("POST", f"{path}/restore", {}), ("DELETE", path, {}), ("POST", "/purge", {})]
+            answered = 0  # up to the crash
+            for method, where, rest in steps:
+                if where == "/purge":
+                    replica.set_wall_clock(31 * 86_400.0)
+                if path.endswith("nothing") or not (await house.send(method, where, **rest)).status:
+                    break
+                answered += 1
             await asyncio.sleep(2.0)
             effects = replica.effects
-            return effects, await house.send("GET", path), await house.send("GET", f"{path}/history")
+            if path.endswith("nothing"):  # nobody heard of it: is it there, or is its title free?
+                listed = await house.send("GET", "/documents")
+                ident = next((row["id"] for row in listed.body["documents"]), None)
+                path = f"/documents/{ident or await house.add(title, texts[0])}"
+            found, history = await house.send("GET", path), await house.send("GET", f"{path}/history")
+            if answered >= 5:  # the last step was the purge: it is done again, and then it is done
+                await house.send("POST", "/purge")
+                history = await house.send("GET", f"{path}/history")
+            return answered, effects, found, history
 
-        effects, found, history = house.run(scenario)
-        due = ["created"]
-        due += ["edited"] * (found.body.get("label") == "new") + ["rewritten"] * (found.body.get("text") == texts[1])
-        told = f"the document says {due}, its history says {kinds_of(history) or history.told}"
-        return (found.status == 200 and kinds_of(history) == due, told, house.story(told)), effects
+        answered, effects, found, history = house.run(scenario)
+        kinds, gone = kinds_of(history), found.status in (404, 410)
+        all_of_them = ["created", "edited", "rewritten", "deleted", "restored", "deleted", "purged"]
+        due = all_of_them if answered >= 5 else all_of_them[: len(kinds)]
+        right = kinds == due and answered < len(kinds) <= answered + 2 and gone == (kinds[-1] in ("deleted", "purged"))
+        if not gone:  # what it says is what its history says
+            said = [found.body.get("label") == "new", found.body.get("text") == texts[1]]
+            right = right and found.status == 200 and said == ["edited" in kinds, "rewritten" in kinds]
+        told = f"{answered} changes were answered, the document is {found.told}, its history says {kinds or history.told}"
+        return (right, told, house.story(told)), effects
 
-    results = enumerate_crashes(play, most=8, rng=rng)
+    results = enumerate_crashes(play, most=16, rng=rng)
     apart = [result for result in results if not result[0]]
     sees = f"over {len(results) - 1} crash points, {len(apart)} leave a change and its event apart: {(apart or [['', '']])[0][1]}"
     story = apart[0][2] if apart else ()
@@ -172,20 +194,21 @@ def test_what_is_derived_can_be_derived_again(scene, incident, probes):
 
 
 @pytest.mark.pattern("replay")
-def test_a_replay_calls_nobody(scene, incident):
+def test_a_replay_calls_nobody(scene, incident, probes):
     """The usage is rebuilt, and nothing happens twice."""
     rng = scene.rng("usage")
-    house = incident.House(scene)
+    house = incident.House(scene, replicas=2)
     asks = rng.randrange(2, 5)
 
     async def play():
         document = await house.add(incident.title_of(rng), incident.text_of(rng, 1))
         for number in range(asks):
-            await house.send("POST", "/ask", json={"document": document, "question": f"Question {number}?"})
+            await house.send("POST", "/ask", to=number % 2, json={"document": document, "question": f"Question {number}?"})
         job = await house.order(document, "one")
         await house.end_of(job.body.get("id"), patience=60.0)
         await house.replicas[0].restart()
-        before, calls = await house.send("GET", "/usage"), len(house.provider.log)
+        before, calls = await house.send("GET", "/usage", to=1), len(house.provider.log)
+        await house.replicas[0].probe(probes.spoil)
         rebuilt = [await house.send("POST", "/usage/rebuild") for _ in range(2)]
         await asyncio.sleep(3.0)
         after = await house.send("GET", "/usage")
@@ -208,6 +231,8 @@ def test_a_replay_calls_nobody(scene, incident):
         sees = f"the provider has reported {least} tokens for {asks} answers; the usage, {what}, has {tokens}"
         wrong = not isinstance(tokens, int) or not least <= tokens <= most
         expect("tokens_off", int(wrong), at_most=0, code="wrong-totals", sees=sees, about="/usage")
+    sees = f"the usage was {before.body}; it is rebuilt, and is {after.body}"
+    expect("rebuilt_off", int(before.body != after.body), at_most=0, code="wrong-totals", sees=sees, about="/rebuild")
     events = len(kinds_of(history))
     sees = f"{asks + 2} things happened to a document, and after two replays its history has {events}"
     expect("events", events, at_most=asks + 2, unit="events", code="replay-acts", sees=sees, about="/rebuild")
@@ -230,6 +255,7 @@ def test_a_checkpoint_comes_back_as_it_was_or_not_at_all(scene, incident, probes
         "one of the future": (["UnknownVersion"] * 2, seen["future"]),
         "one that lacks its end": (["Corrupt"] * 6, seen["cut"]),
         "one in which a letter has changed": ("Corrupt", seen["changed"]),
+        "one in which a digit has changed": (0, sum(isinstance(each, list) for each in seen["digits"])),
         "what is no checkpoint": (["Corrupt"] * 8, seen["odd"]),
         "a pickle that wants to be executed": ("", seen["bomb"]),
         "the newest of several": ([parts, parts, [[0, "one"]], [], []], seen["newest"]),
@@ -270,3 +296,150 @@ def test_a_job_goes_on_where_it_stood(scene, incident):
     again = asked.count(1) - count  # a call for one section has one of them in it, and the last call has all
     sees = f"of {count} sections {int(crash)} were there when the replica restarted, and {again} are asked for again"
     expect("asked_again", again, at_most=1, unit="calls", code="made-again", sees=sees, about=about)
+
+
+@pytest.mark.pattern("audit-log")
+def test_a_job_is_done_once_in_the_history(scene, incident):
+    """Crash behind every effect of a job, or have its worker stand still: it was summarised once."""
+    rng = scene.rng("jobs")
+    title, text = incident.title_of(rng), incident.text_of(rng, 2)
+
+    def play(crash_at):
+        house = incident.House(scene)
+        replica = house.replicas[0]
+
+        async def scenario():
+            document = await house.add(title, text)
+            house.sim.counts_effects = True
+            replica.crash_at(crash_at, restart_after=1.0)
+            job = await house.order(document, "one", timeout=10.0)
+            await asyncio.sleep(10.0)
+            effects = replica.effects
+            if not job.status:
+                job = await house.order(document, "one")
+            end = await house.end_of(job.body.get("id"), patience=60.0)
+            return effects, end, await house.send("GET", f"/documents/{document}/history")
+
+        effects, end, history = house.run(scenario)
+        told = f"the job is {end.body.get('status')!r}, and the history says {kinds_of(history) or history.told}"
+        right = end.body.get("status") == "done" and kinds_of(history) == ["created", "summarised"]
+        return (right, told, house.story(told)), effects
+
+    results = enumerate_crashes(play, most=10, rng=rng)
+    apart = [result for result in results if not result[0]]
+    sees = f"over {len(results) - 1} crash points, {len(apart)} leave a job and its event apart: {(apart or [['', '']])[0][1]}"
+    story = apart[0][2] if apart else ()
+    expect("apart", len(apart), at_most=0, unit="crash points", code="no-history", sees=sees, story=story)
+
+    asleep = []
+
+    def falls_asleep(call):
+        """Whoever asks for the last of it hears the answer only much later."""
+        if not asleep and all(part.encode() in call.body for part in text.split("\n\n")):
+            asleep.append(next(host for host in house.replicas if host.name == call.source))
+            asleep[0].freeze()
+        return False
+
+    house = incident.House(scene, replicas=2, fails=[faults.failing(0.0, 600.0, 400, when=falls_asleep)])
+
+    async def scenario():
+        document = await house.add(title, text)
+        job = await house.order(document, "one")
+        early = kinds_of(await house.send("GET", f"/documents/{document}/history"))
+        for _ in range(100):
+            await asyncio.sleep(0.5)
+            if asleep:
+                break
+        other = next(host for host in house.replicas if host not in asleep)
+        await house.end_of(job.body.get("id"), to=other, patience=90.0)
+        for host in asleep:
+            host.thaw()
+        await asyncio.sleep(15.0)
+        usage = await house.send("GET", "/usage", to=other)
+        return early, await house.send("GET", f"/documents/{document}/history", to=other), usage.body.get(document)
+
+    early, history, usage = house.run(scenario)
+    sees = f"a job is ordered, and the history says {early} at once"
+    expect("early", int(early != ["created"]), at_most=0, code="no-history", sees=sees, about=history.path)
+    told = kinds_of(history)
+    sees = f"a worker stood still, another did its job, and the history says {told}; the usage is {usage}"
+    off = int(told != ["created", "summarised"] or not usage or usage.get("summaries") != 1)
+    expect("twice", off, at_most=0, code="no-history", sees=sees, about=history.path)
+
+
+@pytest.mark.pattern("audit-log")
+def test_what_did_not_happen_is_not_in_the_history(scene, incident):
+    """Refused, failed, or not there: no event."""
+    rng = scene.rng("history")
+    question, text = f"What does clause {rng.getrandbits(40)} say?", incident.text_of(rng, 1)
+    house = incident.House(scene, fails=[faults.failing(0.0, 600.0, 400)])
+
+    async def play():
+        document = await house.add(incident.title_of(rng), text)
+        path = f"/documents/{document}"
+        await house.send("PUT", f"{path}/text", json={"text": "x"}, headers={"if-match": '"7"'})
+        await house.send("POST", f"{path}/restore")
+        await house.send("POST", "/ask", json={"document": document, "question": question})
+        job = await house.order(document, "one")
+        await house.end_of(job.body.get("id"), patience=60.0)
+        await house.send("DELETE", path)
+        await house.send("PATCH", path, json={"label": "x"})
+        await house.send("DELETE", path)
+        return await house.send("GET", f"{path}/history"), await house.send("GET", "/usage")
+
+    history, usage = house.run(play)
+    told = kinds_of(history)
+    sees = f"a document was made and deleted, all else was refused or failed, and its history says {told or history.told}"
+    expect("extra", int(told != ["created", "deleted"]), at_most=0, code="no-history", sees=sees, about=history.path)
+    sees = f"no question was answered, and no summary made, and the usage is {usage.body}"
+    expect("counted", len(usage.body), at_most=0, code="wrong-totals", sees=sees, about="/usage")
+
+
+@pytest.mark.pattern("audit-log")
+def test_two_replicas_append_to_one_log(scene, incident, probes):
+    """Two processes append at the same moments: no event is refused, or has the number of another."""
+    house = incident.House(scene, replicas=2)
+    count = 30
+
+    async def play():
+        one, other = house.replicas
+        both = await asyncio.gather(one.probe(probes.appends, count), other.probe(probes.appends, count))
+        return both, await one.probe(probes.sound)
+
+    (here, there), sound = house.run(play)
+    off = sum(a != b for a, b in zip(sorted(map(str, here + there)), sorted(map(str, range(1, 2 * count + 1))), strict=True))
+    story = [(0.0, f"replica-1 {a}, replica-2 {b}") for a, b in zip(here, there, strict=True)]
+    sees = f"two processes append {count} events each, and the log is {'sound' if sound else 'not sound'}, {off} numbers are odd"
+    expect("off", off + (sound is not True), at_most=0, unit="events", code="no-history", sees=sees, story=story)
+
+
+@pytest.mark.pattern("replay")
+def test_a_crash_in_a_rebuild(scene, incident):
+    """Crash behind every effect of a rebuild: the usage is as it was."""
+    rng = scene.rng("usage")
+    title, text = incident.title_of(rng), incident.text_of(rng, 1)
+
+    def play(crash_at):
+        house = incident.House(scene)
+        replica = house.replicas[0]
+
+        async def scenario():
+            document = await house.add(title, text)
+            for number in range(3):
+                await house.send("POST", "/ask", json={"document": document, "question": f"Question {number}?"})
+            before = await house.send("GET", "/usage")
+            house.sim.counts_effects = True
+            replica.crash_at(crash_at, restart_after=1.0)
+            await house.send("POST", "/usage/rebuild")
+            await asyncio.sleep(2.0)
+            effects = replica.effects
+            return effects, before, await house.send("GET", "/usage")
+
+        effects, before, after = house.run(scenario)
+        told = f"the usage was {before.body}, and is {after.body}"
+        return (before.body == after.body, told, house.story(told)), effects
+
+    results = enumerate_crashes(play, most=8, rng=rng)
+    off = [result for result in results if not result[0]]
+    sees = f"over {len(results) - 1} crash points in a rebuild, {len(off)} leave wrong totals: {(off or [['', '']])[0][1]}"
+    expect("off", len(off), at_most=0, unit="crash points", code="wrong-totals", sees=sees, story=off[0][2] if off else ())
