@@ -56,7 +56,8 @@ class Boot(Message):
     seed: int
     now: int
     epoch: int  # wall time at virtual 0, nanoseconds since 1970
-    interleave: bool  # hand over before each statement: several hosts share a disk, or crash points are counted
+    interleave: bool  # several hosts share a disk: hand over before each statement
+    counting: bool  # crash points are counted: what has an effect outside leaves at once
 
 
 class Request(Message):
@@ -161,6 +162,7 @@ class Run(Message):
     now: int
     inbox: list[Inbound]
     interleave: bool
+    counting: bool
 
 
 # ------------------------------------------------------------------------------------------- host -> simulation

@@ -47,10 +47,10 @@ def test_a_red_test_says_what_production_sees_where_the_story_and_what_next(tmp_
 def test_where_nobody_was_called_the_route_is_named(tmp_path: Path) -> None:
     group = "group-03-state-breaks-on-restart"
     shutil.copytree(ROOT / "groups" / group, tmp_path / group)
-    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "deleted_is_nowhere")
+    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "list_does_not_care")
     app = (tmp_path / group / "service" / "app.py").read_text().splitlines()
     line = 1 + next(
-        at for at, text in enumerate(app) if text.strip() == '@app.delete("/documents/{document_id}", status_code=204)'
+        at for at, text in enumerate(app) if text.strip() == '@app.post("/bookings/{source}", status_code=201)'
     )
     assert f"where            service/app.py:{line}" in ended.stdout
 

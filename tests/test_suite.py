@@ -131,6 +131,21 @@ def test_a_suite_that_cannot_run_is_our_fault(work: Path) -> None:
     assert outcome.tests == ()
 
 
+def test_without_a_file_of_tests_nothing_is_proved(work: Path, tmp_path: Path) -> None:
+    pristine = tmp_path / GROUP.folder
+    shutil.copytree(GROUP.path, pristine)
+    (pristine / "tests" / "test_more.py").write_text("import nothing_of_that_name\n", "utf-8")
+    outcome = suite.run(GROUP, root=work, pristine=pristine, seed=1, stage=0)
+    assert outcome.ours.startswith("the suite did not run: ERROR tests/test_more.py")
+    assert outcome.tests == ()
+
+
+def test_the_learners_folder_is_left_as_it_was(work: Path) -> None:
+    before = sorted(work.rglob("*"))
+    play(work, stage=0)
+    assert sorted(work.rglob("*")) == before
+
+
 def test_ctrl_c_leaves_nothing_running(work: Path) -> None:
     code = (
         "import pathlib, sys\nfrom grader import curriculum, suite\n"

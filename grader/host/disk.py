@@ -39,7 +39,7 @@ _data = "\0"  # the data folder, with a slash behind it
 
 def effect(kind: str, text: str) -> None:
     """Something durable has happened."""
-    if kernel.interleave:
+    if kernel.counting or kernel.interleave:
         kernel.tell(wire.Effect(kind, wire.text(text), where.here()))
 
 

@@ -63,6 +63,7 @@ class Kernel:
         self.rng = random.Random(0)
         self.out: list[wire.Outbound] = []
         self.interleave = False
+        self.counting = False
         self.link: wire.Link | None = None
         self.main = _get_ident()
         self.loop: Any = None
@@ -82,7 +83,7 @@ class Kernel:
         self.link = link
         self.clock.now = self._last_exchange = boot.now
         self.clock.epoch = boot.epoch
-        self.interleave = boot.interleave
+        self.interleave, self.counting = boot.interleave, boot.counting
         self.rng = random.Random(f"{boot.seed}/{boot.name}/{boot.now}")
         self.main = _get_ident()
 
@@ -98,9 +99,10 @@ class Kernel:
             self.fail("flood", f"sent more than {MOST_OUT:,} messages at one instant of virtual time")
 
     def tell(self, message: wire.Outbound) -> None:
-        """As send; but where crash points are counted it leaves at once, so that a crash can fall right behind it."""
+        """As send; but where crash points are counted, or others share the disk, it leaves at once: a crash can fall
+        right behind it, or another host's next statement."""
         self.send(message)
-        if self.interleave:
+        if self.counting or self.interleave:
             self.exchange(self.clock.now)
 
     def bounded(self, body: bytes, what: str) -> bytes:
@@ -139,7 +141,7 @@ class Kernel:
         if message.now > self.clock.now:
             self.clock.now = message.now
         self._last_exchange = self.clock.now
-        self.interleave = message.interleave
+        self.interleave, self.counting = message.interleave, message.counting
         self.expire()
         for each in message.inbox:
             self.handlers[type(each)](each)

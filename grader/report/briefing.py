@@ -23,6 +23,7 @@ _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _RULE = re.compile(r"\s*([-*_])(\s*\1){2,}\s*$")
 _DIVIDER = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
 _STAGE = re.compile(r"## Stage (\d+)\b")
+_BEGINNING = re.compile(r"## The (incident|service)\b")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _INLINE = re.compile(
     r"(?P<code>`+)(?P<coded>.+?)(?P=code)"
@@ -51,17 +52,21 @@ def screen(course: Course, group: Group | None, markdown: str, ink: Ink) -> str:
     elif stage:
         count = f"stage {stage.number} of {len(group.stages)}"
         rows.append(f"{ink.bold('Now')}    {count}: {stage.title} {ink.dim(f'(about {stage.minutes} min)')}")
-    for label, names in (("Stubs", _stubs(course, group)), ("Edit", _folders(group))):
+    for label, names in (("Stubs", _stubs(course, group)), ("Edit", _folders(group)), ("Whole", ["README.md"])):
         heads = [ink.bold(label) + " " * (7 - len(label)), *[" " * 7] * len(names)]
         rows += [head + _typed(course, group, name) for head, name in zip(heads, names, strict=False)]
     return "\n".join([*rows, *next_step(course, ink, briefing=False)]) + "\n"
 
 
 def of_stage(markdown: str, number: int) -> str:
-    """The briefing without the sections of other stages: those headed “Stage N”."""
+    """The briefing without the sections of other stages: “Stage N”, and from stage 2 on how it all began."""
     sections = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
     heads = [_STAGE.match(section) for section in sections]
-    return "".join(text for text, head in zip(sections, heads, strict=True) if not head or int(head[1]) == number)
+    return "".join(
+        text
+        for text, head in zip(sections, heads, strict=True)
+        if (int(head[1]) == number if head else number == 1 or not _BEGINNING.match(text))
+    )
 
 
 def _stubs(course: Course, group: Group) -> list[str]:

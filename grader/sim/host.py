@@ -179,6 +179,7 @@ class Host:
                 now=self.clock,
                 epoch=self._sim.epoch + self._wall,
                 interleave=self.interleave,
+                counting=self.counting,
             )
         )
 
@@ -362,7 +363,8 @@ class Host:
 
     @property
     def interleave(self) -> bool:
-        return self.counting or self._sim.shares_disk(self)
+        """Do others share its disk, so that each statement of one may come between two of another?"""
+        return self._sim.shares_disk(self)
 
     def deliver(self, message: wire.Inbound) -> None:
         if self.alive:
@@ -379,7 +381,7 @@ class Host:
     def exchange(self) -> None:
         """Give the host its turn at this instant."""
         inbox, self.inbox = self.inbox, []
-        self._hear(wire.Run(self._sim.now_ns, inbox, self.interleave))
+        self._hear(wire.Run(self._sim.now_ns, inbox, self.interleave, self.counting))
 
     def explain(self) -> list[tuple[str, wire.Place]]:
         """Where the learner's code waits now."""

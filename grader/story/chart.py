@@ -24,7 +24,7 @@ def area(heights: Sequence[float | None], top: float, rows: int, *, unicode: boo
 
 
 def axis(span: float, width: int, marks: Sequence[tuple[float, str]], *, unicode: bool = True) -> list[str]:
-    """The time axis below a chart of `span` seconds: a line with ticks at the `marks`, and their labels."""
+    """The time axis below a chart of `span` seconds, a line with ticks at the `marks`, and labels where they fit."""
     line, tick = ("─", "┬") if unicode else ("-", "+")
     cells, labels = [line] * width, ""
     for moment, label in marks:
@@ -32,8 +32,9 @@ def axis(span: float, width: int, marks: Sequence[tuple[float, str]], *, unicode
         cells[at] = tick
         text = f"{moment:g} s {label}"
         begin = max(min(at, width - len(text)), len(labels) + 2 if labels else 0)
-        labels = labels.ljust(begin) + text
-    return ["".join(cells), labels[:width]]
+        if begin + len(text) <= width:
+            labels = labels.ljust(begin) + text
+    return ["".join(cells), labels]
 
 
 def round_top(value: float) -> float:

@@ -17,6 +17,7 @@ _ALWAYS = (
 """What turns a story; but the first start of a host, with which every story begins."""
 
 _MOST_OF_A_KIND = 3
+_NOTICED = 0.05  # seconds that an event loop may stand still without anybody noticing
 
 
 def tell(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> tuple[str, ...]:
@@ -37,7 +38,8 @@ def tell(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> tuple[
     starts = {id(e) for e in entries if e.kind == "start" and e.at == 0.0}
     for kind in _ALWAYS:
         choose([e for e in entries if e.kind == kind and id(e) not in starts][:_MOST_OF_A_KIND])
-    blocked = sorted((e for e in entries if e.kind == "blocked"), key=lambda e: -float(e.data["seconds"]))
+    blocked = [e for e in entries if e.kind == "blocked" and float(e.data["seconds"]) >= _NOTICED]
+    blocked.sort(key=lambda e: -float(e.data["seconds"]))
     for entry in blocked[:1]:
         choose([*_behind(entry, entries, begun), entry])
     for text in about:

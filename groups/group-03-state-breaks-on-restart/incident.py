@@ -135,6 +135,10 @@ class House:
         calls = {entry.id for entry in self.provider.log if entry.prompt.startswith(prompt)}
         return sum(line.tokens_in + line.tokens_out for line in self.provider.invoice if line.call in calls)
 
+    def is_asked_for(self, text: str) -> bool:
+        """Has a call been made with all sections of a text in it?"""
+        return any(all(part in entry.prompt for part in text.split("\n\n")) for entry in self.provider.log)
+
     def on_disk(self, *words: str) -> list[str]:
         """Which of these stand in a file of the common disk, wherever in it."""
         paths = [path for path in self.replicas[0].disk.rglob("*") if path.is_file() and not path.is_symlink()]

@@ -100,7 +100,7 @@ def test_from_the_first_look_to_the_next_group(learn: Learner) -> None:
     assert "stage 1 of 2: steam everywhere" in briefing.out
     assert (
         "Stubs  groups/group-01-kettle/service/patterns/lid.py\nEdit   groups/group-01-kettle/service/\n"
-        in briefing.out
+        "Whole  groups/group-01-kettle/README.md\n" in briefing.out
     )
 
     red = learn("check", told="passed,passed,failed,todo")

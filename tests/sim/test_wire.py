@@ -84,7 +84,7 @@ def test_a_link_that_closes_says_so(ends: tuple[wire.Link, socket.socket], sent:
     with pytest.raises(wire.LinkClosed):
         link.receive()
     with pytest.raises(wire.LinkClosed):
-        link.send(wire.Run(0, [], False))
+        link.send(wire.Run(0, [], False, False))
 
 
 def test_texts_can_always_cross() -> None:

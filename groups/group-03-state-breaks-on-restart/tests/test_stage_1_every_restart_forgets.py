@@ -129,7 +129,8 @@ def test_a_minute_is_any_minute(scene, incident, probes):
     rng = scene.rng("quota")
     most, seconds = rng.randrange(3, 7), float(rng.randrange(40, 90))
     early = rng.uniform(0.3, 0.7) * seconds
-    pauses = [early, seconds - 1.0, 2.0, seconds / 2, seconds / 2 + 1.0]
+    # No window that is fixed by the clock opens only where these pauses let in.
+    pauses = [early, seconds - 1.0, 2.0, seconds / 2, seconds / 2 + 1.0, seconds - 1.0]
     house = incident.House(scene, replicas=2)
     names = [f"tenant {number}" for number in range(30)]
 
@@ -142,7 +143,7 @@ def test_a_minute_is_any_minute(scene, incident, probes):
     moments = [sum(pauses[: at + 1]) for at in range(len(pauses))]
     story = [(at, f"{count} are let in") for at, count in zip(moments, taken, strict=True)]
     sees = f"{most} in any {seconds:g} s are agreed; full at {early:.0f} s, and looked at again later, {taken} are let in"
-    expect("off", int(taken != [most, 0, most, 0, most]), at_most=0, code="wrong-window", sees=sees, story=story)
+    expect("off", int(taken != [most, 0, most, 0, most, 0]), at_most=0, code="wrong-window", sees=sees, story=story)
     got = list(map(sum, zip(here, there, strict=True)))
     story = [(0.0, f"{name}: replica-1 {a}, replica-2 {b}") for name, a, b in zip(names, here, there, strict=True)]
     sees = f"one place each for {len(names)} tenants; at two replicas at one moment, {got.count(2)} of them get two"
@@ -245,7 +246,7 @@ def test_no_crash_loses_a_job_or_bills_it_twice(scene, incident):
         lost = answer.status == 202 and (end.body.get("status") != "done" or missing > 0)
         return (answer.status, lost, house.billed_again, house.story(row)), effects
 
-    results = enumerate_crashes(play, most=10, rng=rng)
+    results = enumerate_crashes(play, most=8, rng=rng)
     points = len(results) - 1
     refused = [result for result in results if result[0] != 202]
     sees = f"a job is ordered, and ordered again where no answer came, and at {len(refused)} crash points that is refused"

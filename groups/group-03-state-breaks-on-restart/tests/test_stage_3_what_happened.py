@@ -139,7 +139,7 @@ def test_no_crash_comes_between_a_change_and_its_event(scene, incident):
         told = f"{answered} changes were answered, the document is {found.told}, its history says {kinds or history.told}"
         return (right, told, house.story(told)), effects
 
-    results = enumerate_crashes(play, most=16, rng=rng)
+    results = enumerate_crashes(play, most=10, rng=rng)
     apart = [result for result in results if not result[0]]
     sees = f"over {len(results) - 1} crash points, {len(apart)} leave a change and its event apart: {(apart or [['', '']])[0][1]}"
     story = apart[0][2] if apart else ()
@@ -208,8 +208,10 @@ def test_a_replay_calls_nobody(scene, incident, probes):
         await house.end_of(job.body.get("id"), patience=60.0)
         await house.replicas[0].restart()
         before, calls = await house.send("GET", "/usage", to=1), len(house.provider.log)
-        await house.replicas[0].probe(probes.spoil)
-        rebuilt = [await house.send("POST", "/usage/rebuild") for _ in range(2)]
+        rebuilt = [await house.send("POST", "/usage/rebuild")]
+        if rebuilt[0].good:
+            await house.replicas[0].probe(probes.spoil)
+        rebuilt += [await house.send("POST", "/usage/rebuild") for _ in range(2)]
         await asyncio.sleep(3.0)
         after = await house.send("GET", "/usage")
         history = await house.send("GET", f"/documents/{document}/history")
@@ -234,7 +236,7 @@ def test_a_replay_calls_nobody(scene, incident, probes):
     sees = f"the usage was {before.body}; it is rebuilt, and is {after.body}"
     expect("rebuilt_off", int(before.body != after.body), at_most=0, code="wrong-totals", sees=sees, about="/rebuild")
     events = len(kinds_of(history))
-    sees = f"{asks + 2} things happened to a document, and after two replays its history has {events}"
+    sees = f"{asks + 2} things happened to a document, and after three replays its history has {events}"
     expect("events", events, at_most=asks + 2, unit="events", code="replay-acts", sees=sees, about="/rebuild")
 
 
@@ -300,7 +302,7 @@ def test_a_job_goes_on_where_it_stood(scene, incident):
 
 @pytest.mark.pattern("audit-log")
 def test_a_job_is_done_once_in_the_history(scene, incident):
-    """Crash behind every effect of a job, or have its worker stand still: it was summarised once."""
+    """Crash behind every effect at the end of a job, or have its worker stand still: it was summarised once."""
     rng = scene.rng("jobs")
     title, text = incident.title_of(rng), incident.text_of(rng, 2)
 
@@ -310,13 +312,13 @@ def test_a_job_is_done_once_in_the_history(scene, incident):
 
         async def scenario():
             document = await house.add(title, text)
+            job = await house.order(document, "one")
+            while not house.is_asked_for(text) and house.sim.now < 30.0:  # up to its last call, which is for all of it
+                await asyncio.sleep(0.01)
             house.sim.counts_effects = True
             replica.crash_at(crash_at, restart_after=1.0)
-            job = await house.order(document, "one", timeout=10.0)
             await asyncio.sleep(10.0)
             effects = replica.effects
-            if not job.status:
-                job = await house.order(document, "one")
             end = await house.end_of(job.body.get("id"), patience=60.0)
             return effects, end, await house.send("GET", f"/documents/{document}/history")
 
@@ -325,7 +327,7 @@ def test_a_job_is_done_once_in_the_history(scene, incident):
         right = end.body.get("status") == "done" and kinds_of(history) == ["created", "summarised"]
         return (right, told, house.story(told)), effects
 
-    results = enumerate_crashes(play, most=10, rng=rng)
+    results = enumerate_crashes(play)
     apart = [result for result in results if not result[0]]
     sees = f"over {len(results) - 1} crash points, {len(apart)} leave a job and its event apart: {(apart or [['', '']])[0][1]}"
     story = apart[0][2] if apart else ()
