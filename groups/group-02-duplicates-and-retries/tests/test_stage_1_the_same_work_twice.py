@@ -240,21 +240,21 @@ def test_who_asks_after_an_edit_hears_of_it(scene, incident):
     rules = incident.rules(rng, 3)
     changed = rules[1].at(str(rng.randrange(1000, 9999)))
     slow = faults.brown_out(5.0, 500.0, rng.uniform(25.0, 40.0), when=lambda call: call.path == incident.CHAT)
-    house = incident.House(scene, fails=[slow])
+    house = incident.House(scene, replicas=2, fails=[slow])
 
     async def play():
         await _saved(house, "tariff", rules)
         await house.sim.until(6.0)
         before = asyncio.create_task(house.ask(rules[1].question))
         await asyncio.sleep(2.0)
-        await _saved(house, "tariff", [rules[0], changed, rules[2]])
+        await _saved(house, "tariff", [rules[0], changed, rules[2]], to=1)
         after = await house.ask(changed.question)
         await before
         return after
 
     after = house.run(play)
     said = after.text("answer")
-    sees = f"a price is changed to {changed.euros}, that is confirmed, and who asks then is told: {said[:80]}"
+    sees = f"a price is changed to {changed.euros}, a replica confirms it, and who asks another then is told: {said[:80]}"
     wrong = int(f" {changed.euros} euros" not in said)
     expect("stale", wrong, at_most=0, unit="answers", code="stale", sees=sees, about=("PUT", "GET /ask"))
     calls = len(house.calls(rules[1].question, path=incident.EMBED))

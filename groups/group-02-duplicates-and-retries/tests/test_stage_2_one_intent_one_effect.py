@@ -136,10 +136,9 @@ def test_a_key_belongs_to_its_tenant(scene, incident):
     rules = [incident.Rule.make(rng).at(str(euros)) for euros in rng.sample(range(1000, 10_000), len(others))]
 
     async def play():
-        answers = []
-        for (tenant, name), rule in zip(others, rules, strict=True):
+        for (tenant, _), rule in zip(others, rules, strict=True):
             await house.put("tariff", [rule.paragraph], tenant=tenant)
-            answers.append(await house.order("tariff", name, tenant=tenant))
+        answers = await asyncio.gather(*(house.order("tariff", name, tenant=tenant) for tenant, name in others))
         again = [await house.order("tariff", name, tenant=tenant) for tenant, name in others]
         return answers, again, [await house.made(tenant=tenant) for tenant, _ in others]
 
@@ -263,11 +262,13 @@ def test_a_reply_is_kept_for_a_day(scene, incident):
     """A key is good for 24 hours, and then it is new."""
     rng = scene.rng("day")
     house, rule, key = _house(scene, incident, rng, median=0.1, horizon=600.0)
+    changed = rule.at(str(rng.randrange(1000, 9999)))
 
     async def play():
         await house.put("tariff", [rule.paragraph])
         first = await house.order("tariff", key)
         kept = house.sim.now
+        await house.put("tariff", [changed.paragraph])
         answers = []
         for moment in (KEPT - 2.0, KEPT + 2.0):
             await house.stop()
@@ -281,6 +282,9 @@ def test_a_reply_is_kept_for_a_day(scene, incident):
     sees = f"24 hours have passed, the key comes again, and is answered {after.told} with what was made the day before"
     wrong = int(after.status != 201 or after.text("id") == first.text("id"))
     expect("kept_too_long", wrong, at_most=0, unit="orders", code="kept-too-long", sees=sees, story=house.story())
+    sees = f"24 hours have passed, the key is new, and its order is made of the text of yesterday: {after.text('summary')[:60]}"
+    wrong = int(f" {changed.euros} euros" not in after.text("summary"))
+    expect("of_yesterday", wrong, at_most=0, unit="orders", code="kept-too-long", sees=sees, story=house.story())
     expect("rows", len(made), at_least=2, unit="rows", code="swallowed", sees=f"{len(made)} summaries are on the list", story=house.story())
     expect("rows_at_most", len(made), at_most=2, unit="rows", code="ordered-twice", sees=f"{len(made)} summaries are on the list", story=house.story())
 

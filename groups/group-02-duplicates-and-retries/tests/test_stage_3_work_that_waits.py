@@ -169,8 +169,9 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
     heals = rng.uniform(150.0, 200.0)
     lame = faults.failing(2.0, heals, rng.choice((429, 500, 503)))
     no = faults.failing(heals, 1000.0, 400, when=lambda call: refused.encode() in call.body)
-    house, names, parts = _house(scene, incident, rng, documents=2, edits=4, fails=[lame, no], horizon=600.0)
-    missing, by, refused = incident.paragraphs(incident.rules(rng, 3))
+    never_well = faults.failing(heals, 1000.0, 503, when=lambda call: sick.encode() in call.body)
+    house, names, parts = _house(scene, incident, rng, documents=3, edits=4, fails=[lame, no, never_well], horizon=600.0)
+    missing, by, refused, sick = incident.paragraphs(incident.rules(rng, 4))
 
     async def play():
         await _documents(house, names)
@@ -185,14 +186,16 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
         nowhere = await house.send("POST", "/edits", key="nowhere", json=replace | {"document": incident.word(rng)})
         await house.sim.until(heals)
         ends = await _ends(house, [*edits, bad])
+        passes = await _append(house, names[2], sick, "sick")
         never = await _append(house, names[1], refused, "refused")
         later = await _append(house, names[1], by, "later")
         ends += await _ends(house, [never, later])
         audit = (await house.send("GET", f"/documents/{names[0]}/edits")).rows()
-        texts = [await house.text(name) for name in names]
-        return bad, (nameless, wrong, unknown, nowhere), ends, audit, texts
+        texts = [await house.text(name) for name in names[:2]]
+        waits = await house.send("GET", f"/edits/{passes.text('id')}")
+        return bad, (nameless, wrong, unknown, nowhere), ends, audit, texts, waits
 
-    bad, (nameless, bad_arguments, unknown, nowhere), (*ends, failed, never, later), audit, texts = house.run(play)
+    bad, (nameless, bad_arguments, unknown, nowhere), (*ends, failed, never, later), audit, texts, waits = house.run(play)
     _all_made(house, parts, texts, "were accepted while the provider was down", due=[parts[:3], parts[3:]])
     sees = f"an edit cannot be made, since it has nothing to replace, and it is {failed.text('status')!r}"
     expect("not_failed", int(failed.text("status") != "failed"), at_most=0, code="no-status", sees=sees, about="replace")
@@ -200,11 +203,14 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
     sees = "an edit has failed, and does not say why"
     wrong = int(not failed.text("reason") or not rows or not rows[0].get("reason"))
     expect("no_reason", wrong, at_most=0, code="no-status", sees=sees, about="replace")
-    sees = f"the provider refuses a paragraph (400), and the edit that appends it is {never.text('status')!r} for ever"
+    sees = "the provider refuses a paragraph (400), and has no answer (503) to one of another document"
+    sees = f"{sees}; the edit that appends the first is {never.text('status')!r} for ever"
     wrong = int(never.text("status") != "failed" or not never.text("reason"))
     expect("never_ends", wrong, at_most=0, unit="edits", code="no-status", sees=sees, about="/edits")
     sees = f"an edit has failed, and the next of its document is {later.text('status')!r}"
     expect("held_up", int(later.text("status") != "done"), at_most=0, unit="edits", code="held-up", sees=sees, about="/edits")
+    sees = f"a paragraph is answered 503 again and again, which may pass, and the edit that appends it is {waits.text('status')!r}"
+    expect("given_up", int(waits.text("status") != "queued"), at_most=0, code="lost-edits", sees=sees, about="append")
     sees = f"an edit without an Idempotency-Key is answered {nameless.told}"
     expect("nameless", int(nameless.status != 400), at_most=0, code="no-key", sees=sees, about="POST")
     sees = f"a replace whose arguments lack a field is answered {bad_arguments.told}"
@@ -235,17 +241,19 @@ def test_an_edit_is_undone(scene, incident):
         stuck = await house.send("POST", f"/edits/{bad.text('id')}/undo")
         stranger = await house.send("POST", f"/edits/{later[0].text('id')}/undo", tenant="somebody-else")
         await _ends(house, [await _append(house, names[0], parts[3], "last")])
+        said = {answer.text("status") for answer in undone if answer.text("status")}
         for _ in range(20):
             looks = [await house.send("GET", f"/edits/{edit.text('id')}") for edit in (first, second)]
+            said |= {look.text("status") for look in looks}
             if all(look.text("status") == "undone" for look in looks):
                 break
             await asyncio.sleep(1.0)
         audit = (await house.send("GET", f"/documents/{names[0]}/edits")).rows()
         known = [edit.text("id") for edit in (first, second, *later, bad)]
         told = [str(row.get("id")) for row in audit][: len(known)] == known
-        return undone, stuck, stranger, looks, await house.text(names[0]), told
+        return undone, stuck, stranger, looks, await house.text(names[0]), told, said
 
-    undone, stuck, stranger, looks, text, told = house.run(play)
+    undone, stuck, stranger, looks, text, told, said = house.run(play)
     for answer in undone[:2]:
         sees = f"an edit is to be undone, and that is answered {answer.told}"
         wrong = int(not 200 <= answer.status < 300)
@@ -254,6 +262,9 @@ def test_an_edit_is_undone(scene, incident):
         sees = f"20 s after it was to be undone, an edit is {look.text('status')!r}"
         wrong = int(look.text("status") != "undone")
         expect("not_said", wrong, at_most=0, unit="edits", code="not-undone", sees=sees, about=look.path)
+    strange = sorted(said - {"queued", *ENDS})
+    sees = f"an edit is to be undone, and meanwhile it is {strange}, which no client knows"
+    expect("strange", len(strange), at_most=0, code="no-status", sees=sees, about="/undo")
     sees = "the history of a document lacks edits that were undone or have failed, or has them in another order"
     expect("wrong_history", int(not told), at_most=0, code="no-history", sees=sees, about="GET /documents")
     due = [old, "The end.", *parts[1:4]]
@@ -333,6 +344,31 @@ def test_an_edit_belongs_to_its_tenant(scene, incident):
         expect("told", int(stranger.status != 404), at_most=0, code="wrong-tenant", sees=sees, about="GET /edits")
 
 
+def test_the_key_of_an_edit_is_as_good_as_that_of_an_order(scene, incident):
+    """One key, one edit: another with it is refused."""
+    rng = scene.rng("keys")
+    house, (name,), parts = _house(scene, incident, rng, documents=1, edits=2)
+
+    async def play():
+        await _documents(house, [name])
+        first = await _append(house, name, parts[0], "one")
+        edit = {"document": name, "kind": "append", "arguments": {"paragraph": parts[1]}}
+        other = await house.send("POST", "/edits", key="one", json=edit)
+        again = {"arguments": {"paragraph": f" {parts[0]}\n"}, "sent_at": 1.0, "kind": "append", "document": name}
+        same = await house.send("POST", "/edits", key="one", json=again)
+        await asyncio.sleep(MADE_WITHIN)
+        return first, other, same, _split(await house.text(name))
+
+    first, other, same, found = house.run(play)
+    sees = f"an edit has the key of another, and is answered {other.told}, not 422"
+    expect("reused", int(other.status != 422), at_most=0, unit="edits", code="key-reused", sees=sees, about="POST /edits")
+    sees = f"an edit is sent again with its key, in other white space, and is answered {same.told}, or has another id"
+    wrong = int((same.status, same.text("id")) != (202, first.text("id")))
+    expect("another_edit", wrong, at_most=0, unit="edits", code="made-twice", sees=sees, about="POST /edits")
+    sees = f"one edit was accepted, and the document has {len(found)} paragraphs"
+    expect("wrong_text", int(found != [f"This is {name}.", parts[0]]), at_most=0, code="made-twice", sees=sees, about="POST /edits")
+
+
 def test_an_edit_overwrites_no_save(scene, incident):
     """A document is saved while an edit of it is made: what was saved is not lost."""
     rng = scene.rng("saves")
@@ -365,6 +401,7 @@ def test_a_new_kind_needs_no_edit_of_the_service(scene, incident, probes):
         replica = house.replicas[0]
         for name in names:
             await house.put(name, [f"Here is {word}."])
+        await house.put(names[0], [f"Here is {word}."], tenant="somebody-else")
         await replica.probe(probes.register, kind)
         order = {"document": names[0], "kind": kind, "arguments": {"word": word, "marks": marks, "times": 2}}
         first = await house.send("POST", "/edits", key="first", json=order)
@@ -374,9 +411,11 @@ def test_a_new_kind_needs_no_edit_of_the_service(scene, incident, probes):
         replica.crash()
         await asyncio.sleep(1.0)
         await replica.start()
+        await _append(house, names[0], parts[1], "1", tenant="somebody-else")
         other = await _append(house, names[1], parts[1], "1")
         (elsewhere,) = await _ends(house, [other])  # before the new process knows the new kind
         waits = await house.send("GET", f"/edits/{first.text('id')}")
+        mine, theirs = await house.text(names[0]), await house.text(names[0], tenant="somebody-else")
         await replica.probe(probes.register, kind)
         (end,) = await _ends(house, [first])
         made = await house.text(names[0])
@@ -384,11 +423,15 @@ def test_a_new_kind_needs_no_edit_of_the_service(scene, incident, probes):
         undo = await house.send("POST", f"/edits/{first.text('id')}/undo")
         await _ends(house, [await _append(house, names[0], parts[2], "2")])
         await asyncio.sleep(5.0)
-        return first, elsewhere, waits, end, made, audit, undo, await house.text(names[0])
+        return first, elsewhere, waits, mine, theirs, end, made, audit, undo, await house.text(names[0])
 
-    first, elsewhere, waits, end, made, audit, undo, after = house.run(play)
+    first, elsewhere, waits, mine, theirs, end, made, audit, undo, after = house.run(play)
     sees = f"an edit waits for a replica that knows its kind, and one of another document is {elsewhere.text('status')!r}"
     expect("held_up", int(elsewhere.text("status") != "done"), at_most=0, unit="edits", code="held-up", sees=sees, about="append")
+    sees = "an edit waits for a replica that knows its kind, and the next of its document is made before it"
+    expect("overtaken", int(parts[0] in mine), at_most=0, unit="edits", code="disorder", sees=sees, about=kind)
+    sees = "an edit waits for a replica that knows its kind, and so does one of another tenant's document of that name"
+    expect("strangers_wait", int(parts[1] not in theirs), at_most=0, unit="edits", code="held-up", sees=sees, about="append")
     sees = f"an edit waits for a replica that knows its kind, and is {waits.text('status')!r} meanwhile"
     expect("not_queued", int(waits.text("status") != "queued"), at_most=0, unit="edits", code="lost-edits", sees=sees, about=kind)
     sees = f"the new process has learnt the new kind, and the edit is {end.text('status')!r}"

@@ -114,10 +114,9 @@ class Edits:
     async def work(self) -> None:
         """Make the edits, until cancelled. Every replica does."""
         while True:
-            with contextlib.suppress(Unavailable):  # what passes: the queue waits
-                settings = await asyncio.to_thread(get_settings)
-                for edit in self._heads():
-                    await self._take(*edit, settings)
+            for edit in self._heads():
+                with contextlib.suppress(Unavailable):  # it passes: the edit waits, and those of other documents do not
+                    await self._take(*edit, await asyncio.to_thread(get_settings))
             await asyncio.sleep(PAUSE)
 
     def _heads(self) -> list[tuple]:
@@ -131,7 +130,7 @@ class Edits:
         """Do it, or undo it. The document changes in the transaction that says so, or not at all."""
         try:
             command = from_json(told)
-        except UnknownKind:  # of a newer version than ours: it waits for a replica that knows it
+        except (UnknownKind, TypeError):  # of a newer version than ours: it waits for a replica that knows it
             return
         try:
             text, version = self.library.text(tenant, document)
@@ -159,7 +158,8 @@ class Edits:
                 raise sqlite3.IntegrityError
 
     def _told(self, where: str, *values: str) -> list[dict]:
+        told = "case status when 'undoing' then 'done' else status end"  # so far
         rows = self.db.execute(
-            f"select id, document, kind, status, reason from edits where {where} order by number", values
+            f"select id, document, kind, {told}, reason from edits where {where} order by number", values
         )
         return [dict(zip(("id", "document", "kind", "status", "reason"), row, strict=True)) for row in rows]

@@ -104,11 +104,14 @@ class Edits:
     def work(self) -> None:
         """Make the edits, until it is over. Every replica does."""
         while not self.over.wait(PAUSE):
-            try:
-                while any([self._step(*document) for document in self._waiting()]):
-                    pass
-            except (Unavailable, sqlite3.OperationalError):
-                pass  # it passes: the queue waits
+            while any([self._try(*document) for document in self._waiting()]):
+                pass
+
+    def _try(self, tenant: str, document: str) -> bool:
+        try:
+            return self._step(tenant, document)
+        except (Unavailable, sqlite3.OperationalError):
+            return False  # it passes: the edit waits, and those of other documents do not
 
     def _waiting(self) -> list[tuple[str, str]]:
         with reading() as db:
@@ -154,7 +157,7 @@ class Edits:
             return None, None, ""
         try:
             command = from_json(row[2])
-        except UnknownKind:  # of a newer version than ours: it waits for a replica that knows it
+        except (UnknownKind, TypeError):  # of a newer version than ours: it waits for a replica that knows it
             return None, None, ""
         text = text_of(db, tenant, document)
         try:
@@ -164,7 +167,8 @@ class Edits:
 
     def _told(self, where: str, *values: str) -> list[dict]:
         with reading() as db:
+            told = "case status when 'undoing' then 'done' else status end"  # so far
             rows = db.execute(
-                f"select id, document, kind, status, reason from edits where {where} order by number", values
+                f"select id, document, kind, {told}, reason from edits where {where} order by number", values
             ).fetchall()
         return [dict(zip(("id", "document", "kind", "status", "reason"), row, strict=True)) for row in rows]
