@@ -246,7 +246,7 @@ def test_no_crash_loses_a_job_or_bills_it_twice(scene, incident):
         lost = answer.status == 202 and (end.body.get("status") != "done" or missing > 0)
         return (answer.status, lost, house.billed_again, house.story(row)), effects
 
-    results = enumerate_crashes(play, most=8, rng=rng)
+    results = enumerate_crashes(play, most=10, rng=rng)
     points = len(results) - 1
     refused = [result for result in results if result[0] != 202]
     sees = f"a job is ordered, and ordered again where no answer came, and at {len(refused)} crash points that is refused"
