@@ -205,10 +205,37 @@ def test_each_host_and_each_life_draws_its_own_numbers(stage: Stage) -> None:
         assert len(set(column)) == 3
 
 
-def test_the_hash_seed_is_the_forkservers(stage: Stage) -> None:
-    service = stage.service(
-        "@app.post('/h')\nasync def h(): return [hash('brownout'), list({'a', 'b', 'c', 'd', 'e'})]"
-    )
+def test_the_hash_of_text_is_another_in_each_process(stage: Stage) -> None:
+    service = """
+        import dataclasses
+
+        @dataclasses.dataclass(frozen=True)
+        class Name:
+            text: str
+
+        @app.post("/h")
+        async def h():
+            text = "brownout"
+            assert {Name(text): 1}[Name(text)] == 1
+            assert hash(text) == hash("".join(text))
+            return [hash(each) for each in (text, text.encode(), (text, 1), ((text,),), Name(text), 1, 0.5, (1, 2))]
+    """
+
+    async def scenario(sim: Simulation, one: Host, other: Host) -> list[list[int]]:
+        said = [(await host.request("POST", "/h")).json() for host in (one, other, one)]
+        await one.restart()
+        return [*said, (await one.request("POST", "/h")).json()]
+
+    one, other, still, again = stage.play(service, scenario, hosts=2).result
+    assert one == still
+    assert stage.play(service, scenario, hosts=2).result[0] == one
+    for column in list(zip(one, other, again, strict=True))[:5]:
+        assert len(set(column)) == 3
+    assert one[5:] == other[5:] == again[5:] == [hash(1), hash(0.5), hash((1, 2))]
+
+
+def test_the_order_of_sets_is_the_forkservers(stage: Stage) -> None:
+    service = stage.service("@app.post('/h')\nasync def h(): return list({'a', 'b', 'c', 'd', 'e'})")
     same = [stage.ask(service, "/h", seed=seed)[0].body for seed in (1, 2)]
     assert same[0] == same[1]
     elsewhere = type(stage)(Forkserver.launch(seed=2), stage.folder)

@@ -1,7 +1,6 @@
 """Small functions that run beside the service, and return plain values. What they should return is not in here."""
 
 import asyncio
-import builtins
 import gc
 import json
 import threading
@@ -13,19 +12,11 @@ from typing import ClassVar
 # ------------------------------------------------------------------------------------------------ stage 1
 
 
-def fingerprints(ports, texts, salt):
-    """The fingerprint of each of these JSON texts; the same once more, where hash() is salted as in another process; and
-    those of the tuples in place of the lists."""
+def fingerprints(ports, texts):
+    """The fingerprint of each of these JSON texts; and those of the tuples in place of the lists."""
     payloads = [json.loads(text) for text in texts]
     plain = [ports.fingerprint(payload) for payload in payloads]
-    tuples = [ports.fingerprint(_as_tuples(payload)) for payload in payloads]
-    real = builtins.hash
-    builtins.hash = lambda value: real(value) ^ salt
-    try:
-        salted = [ports.fingerprint(payload) for payload in payloads]
-    finally:
-        builtins.hash = real
-    return {"plain": plain, "salted": salted, "tuples": tuples}
+    return {"plain": plain, "tuples": [ports.fingerprint(_as_tuples(payload)) for payload in payloads]}
 
 
 def _as_tuples(value):

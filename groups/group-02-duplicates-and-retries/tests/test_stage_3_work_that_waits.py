@@ -279,6 +279,50 @@ def test_an_edit_is_undone(scene, incident):
         expect("wrong_status", int(answer.status != status), at_most=0, code="wrong-status", sees=sees, about="/undo")
 
 
+def test_what_waits_can_be_undone(scene, incident):
+    """What is undone before it is made is never made."""
+    rng = scene.rng("undo")
+    heals = rng.uniform(20.0, 40.0)
+    house, (name,), parts = _house(scene, incident, rng, documents=1, edits=2, fails=[faults.failing(2.0, heals, 503)])
+
+    async def play():
+        await _documents(house, [name])
+        await house.sim.until(3.0)
+        edits = [await _append(house, name, part, f"{at}") for at, part in enumerate(parts)]
+        await asyncio.sleep(5.0)
+        undone = await house.send("POST", f"/edits/{edits[0].text('id')}/undo")
+        await house.sim.until(heals)
+        (later,) = await _ends(house, [edits[1]])
+        await asyncio.sleep(5.0)
+        return undone, later, await house.send("GET", f"/edits/{edits[0].text('id')}"), _split(await house.text(name))
+
+    undone, later, look, found = house.run(play)
+    sees = f"an edit that waits for the provider is to be undone, and that is answered {undone.told}"
+    expect("refused", int(not 200 <= undone.status < 300), at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+    sees = f"an edit was undone while it waited; it is {look.text('status')!r}, and the document has {len(found)} paragraphs"
+    wrong = int(look.text("status") != "undone" or parts[0] in found)
+    expect("made_anyway", wrong, at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+    sees = f"an edit was undone while it waited, and the next is {later.text('status')!r}"
+    wrong = int(later.text("status") != "done" or parts[1] not in found)
+    expect("lost", wrong, at_most=0, unit="edits", code="lost-edits", sees=sees, about="append")
+
+
+def test_whoever_lives_makes_the_edits_of_the_dead(scene, incident):
+    """A replica dies for good; what it has accepted is made by another."""
+    rng = scene.rng("dead")
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=4, replicas=2, median=rng.uniform(1.0, 2.0))
+
+    async def play():
+        await _documents(house, names)
+        edits = [await _append(house, names[at % 2], part, f"{at}") for at, part in enumerate(parts)]
+        await asyncio.sleep(rng.uniform(0.0, 1.0))
+        house.replicas[0].crash()
+        await _ends(house, edits, to=1)
+        return [await house.text(name, to=1) for name in names]
+
+    _all_made(house, parts, house.run(play), "were accepted by a replica that died, while another lives")
+
+
 def test_an_edit_touches_nothing_else(scene, incident):
     """An edit changes its paragraph, and no other that looks like it."""
     rng = scene.rng("alike")
