@@ -62,7 +62,10 @@ _BUSY_TIMEOUT = re.compile(r"\bpragma\s+(?:\w+\s*\.\s*)?busy_timeout\b(?:\s*[=(]
 _WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*([a-z]*)", re.IGNORECASE | re.DOTALL)
 _PRAGMA = r"pragma\s+(?:\w+\s*\.\s*)?(?:user_version|application_id|journal_mode|wal_checkpoint|optimize|\w*vacuum)"
 _CHANGING = re.compile(rf"\b(returning|{_PRAGMA})\b", re.IGNORECASE)
-_UNCOUNTED = re.compile(rf"\b(create|drop|alter|reindex|vacuum|{_PRAGMA})\b", re.IGNORECASE)  # by total_changes
+_ALL_ROWS = r"delete\s+from\s+[\w.\"`\[\]]+\s*;?\s*$"  # writes the file even where there are none
+_UNCOUNTED = re.compile(
+    rf"\b((create|drop|alter|reindex|vacuum|{_PRAGMA})\b|{_ALL_ROWS})", re.IGNORECASE
+)  # by total_changes
 
 
 def _patiently(seconds: float, statement: Callable[[], T]) -> T:
@@ -159,6 +162,7 @@ class Connection(sqlite3.Connection):
     def __init__(self, database: Any, timeout: float = 5.0, *args: Any, **kwargs: Any) -> None:
         self._patience = timeout
         self._changes = 0  # as far as they have been told of
+        self._uncounted = False  # has changed something that total_changes does not count, and is not committed yet
         self._holds = False  # a transaction has read or written
         path = _inside(database)
         self._durable = path is not None or str(database).startswith("file:")
@@ -219,16 +223,18 @@ class Connection(sqlite3.Connection):
         result = _patiently(self._patience if waits else 0.0, statement)
         self._holds = self.in_transaction and (self._holds or word != "begin")
         if word == "rollback":
-            self._changes = self.total_changes
+            self._changes, self._uncounted = self.total_changes, False
         else:
             self._tell(sql, not self.in_transaction or word in ("commit", "end"))
         return result
 
     def _tell(self, sql: str, committed: bool) -> None:
         """If a change has been committed, say so."""
-        if committed and self._durable and (self.total_changes != self._changes or _UNCOUNTED.search(sql)):
+        self._uncounted = self._uncounted or bool(_UNCOUNTED.search(sql))
+        if committed and self._durable and (self.total_changes != self._changes or self._uncounted):
             self._changes = self.total_changes
             effect("commit", "SQLite")
+        self._uncounted = self._uncounted and not committed
 
 
 def _connect(database: Any, timeout: float = 5.0, *args: Any, **kwargs: Any) -> Any:

@@ -241,6 +241,28 @@ EFFECTS = {
         """,
         "open commit commit",
     ),
+    "all rows of an empty table": (
+        """
+        db = sqlite3.connect(data / "d", isolation_level=None)
+        db.execute("create table t(x)")
+        db.execute("delete from t")
+        """,
+        "open commit commit",
+    ),
+    "definitions in a transaction": (
+        """
+        db = sqlite3.connect(data / "d", isolation_level=None)
+        db.execute("begin")
+        db.execute("create table t(x)")
+        db.execute("delete from t;")
+        db.execute("commit")
+        db.execute("begin")
+        db.execute("drop table t")
+        db.execute("rollback")
+        db.execute("select 1")
+        """,
+        "open commit",
+    ),
     "executemany": (
         """
         db = sqlite3.connect(data / "d", isolation_level=None)
