@@ -35,8 +35,8 @@ every_group = pytest.mark.parametrize("group", COURSE.groups.values(), ids=list(
 
 @cache
 def proved(name: str) -> GroupProof:
-    """The quick proof of a group, on a random seed."""
-    return prove.prove(COURSE, COURSE.groups[name], quick=True)
+    """The quick proof of a group on a seed of the whole proof, so that a commit has one result."""
+    return prove.prove(COURSE, COURSE.groups[name], quick=True, seed=1)
 
 
 @every_group
