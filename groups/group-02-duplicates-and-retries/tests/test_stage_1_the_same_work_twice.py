@@ -274,7 +274,9 @@ def test_a_failure_is_shared_and_forgotten(scene, incident):
     """A failure goes to all who wait, and to nobody after."""
     rng = scene.rng("failure")
     heals = 12.0
-    lame = faults.failing(4.0, heals, rng.choice((400, 503)), when=lambda call: call.path == incident.CHAT)
+    status = rng.choice((400, 503))
+    tries = 3 if status == 503 else 1  # of one call, in clients.py: what is refused would be refused again
+    lame = faults.failing(4.0, heals, status, when=lambda call: call.path == incident.CHAT)
     house = incident.House(scene, median=1.5, fails=[lame])
     rules = incident.rules(rng, 3)
     count = rng.randrange(6, 10)
@@ -289,7 +291,7 @@ def test_a_failure_is_shared_and_forgotten(scene, incident):
 
     failed, made, after = house.run(play)
     sees = f"{count} travellers ask the same at once, the model cannot be asked, and it is tried {made} times"
-    expect("calls", made, at_most=5, unit="calls", code="asked-twice", sees=sees, about="/ask")
+    expect("calls", made, at_most=tries, unit="calls", code="asked-twice", sees=sees, about="/ask")
     told = sorted({answer.told for answer in failed})
     sees = f"the model cannot be asked, and those who waited are told {', '.join(told)}"
     wrong = sum(answer.status not in (502, 503, 504) for answer in failed)
