@@ -250,6 +250,8 @@ def test_who_asks_after_an_edit_hears_of_it(scene, incident):
     house = incident.House(scene, replicas=2, fails=[slow])
 
     async def play():
+        for _ in range(3):  # so it has a newer version than the other
+            await house.put("notes", [incident.Rule.make(rng).paragraph])
         await _saved(house, "tariff", rules)
         await house.sim.until(6.0)
         before = asyncio.create_task(house.ask(rules[1].question))

@@ -4,6 +4,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 """
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -16,6 +17,7 @@ pytestmark = [pytest.mark.stage(3), pytest.mark.pattern("command")]
 AT_ONCE = 0.5  # seconds; the configuration may have to be loaded
 MADE_WITHIN = 10.0  # seconds in which an edit is made where the provider is well
 AFTER_A_KILL = 40.0  # the same, where a process was killed: it may have had a lease
+AGAIN_WITHIN = 33.0  # seconds from one try to the next, while the provider is down: 30, and the tries themselves
 WITHIN = 60.0  # seconds in which a few edits are made
 ENDS = ("done", "failed", "undone")
 
@@ -166,7 +168,7 @@ def test_a_kill_at_any_point_loses_and_doubles_no_edit(scene, incident):
 def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
     """An edit waits for an outage to end; one that cannot be made says so."""
     rng = scene.rng("outage")
-    heals = rng.uniform(150.0, 200.0)
+    heals = rng.uniform(100.0, 130.0)
     lame = faults.failing(2.0, heals, rng.choice((429, 500, 503)))
     no = faults.failing(heals, 1000.0, 400, when=lambda call: refused.encode() in call.body)
     never_well = faults.failing(heals, 1000.0, 503, when=lambda call: sick.encode() in call.body)
@@ -197,6 +199,10 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
 
     bad, (nameless, bad_arguments, unknown, nowhere), (*ends, failed, never, later), audit, texts, waits = house.run(play)
     _all_made(house, parts, texts, "were accepted while the provider was down", due=[parts[:3], parts[3:]])
+    tried = [0.0, *(call.arrived for call in house.calls(parts[0], path=incident.EMBED)), heals]
+    pause = max(later - earlier for earlier, later in pairwise(tried))
+    sees = f"an edit waits for an outage to end, and for {pause:.0f} s nobody tries"
+    expect("pause", pause, at_most=AGAIN_WITHIN, unit="s", code="held-up", sees=sees, about="append")
     sees = f"an edit cannot be made, since it has nothing to replace, and it is {failed.text('status')!r}"
     expect("not_failed", int(failed.text("status") != "failed"), at_most=0, code="no-status", sees=sees, about="replace")
     rows = [row for row in audit if row.get("id") == bad.text("id")]
@@ -224,8 +230,19 @@ def test_what_passes_is_tried_again_and_what_is_wrong_is_said(scene, incident):
 def test_an_edit_is_undone(scene, incident):
     """An edit is undone, and the edits since then stay."""
     rng = scene.rng("undo")
-    house, names, parts = _house(scene, incident, rng, documents=1, edits=4, replicas=2)
-    old, new = incident.paragraphs(incident.rules(rng, 2))
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=4, replicas=2)
+    old, new, newer, last = incident.paragraphs(incident.rules(rng, 4))
+
+    async def replaced_twice():
+        """The first edit of a document is to be undone, and there is nothing any more to put its text in place of."""
+        await house.put(names[1], [old])
+        edits = []
+        for paragraph, by in ((old, new), (new, newer)):
+            replace = {"document": names[1], "kind": "replace", "arguments": {"paragraph": paragraph, "by": by}}
+            edits.append(await house.send("POST", "/edits", key=by, json=replace))
+        await _ends(house, edits)
+        await house.send("POST", f"/edits/{edits[0].text('id')}/undo")
+        return await _ends(house, [await _append(house, names[1], last, "last of two")])
 
     async def play():
         await house.put(names[0], [old, "The end."])
@@ -251,9 +268,9 @@ def test_an_edit_is_undone(scene, incident):
         audit = (await house.send("GET", f"/documents/{names[0]}/edits")).rows()
         known = [edit.text("id") for edit in (first, second, *later, bad)]
         told = [str(row.get("id")) for row in audit][: len(known)] == known
-        return undone, stuck, stranger, looks, await house.text(names[0]), told, said
+        return undone, stuck, stranger, looks, await house.text(names[0]), told, said, await replaced_twice()
 
-    undone, stuck, stranger, looks, text, told, said = house.run(play)
+    undone, stuck, stranger, looks, text, told, said, (after,) = house.run(play)
     for answer in undone[:2]:
         sees = f"an edit is to be undone, and that is answered {answer.told}"
         wrong = int(not 200 <= answer.status < 300)
@@ -271,6 +288,8 @@ def test_an_edit_is_undone(scene, incident):
     found = _split(text)
     sees = f"two of six edits were undone, and the document lacks {len([p for p in due if p not in found])} paragraphs"
     expect("wrong_text", int(found != due), at_most=0, code="wrong-undo", sees=f"{sees} and has {len(found)}", about="/undo")
+    sees = f"an edit is to be undone, of which nothing is left in the text, and the next of its document is {after.text('status')!r}"
+    expect("held_up", int(after.text("status") != "done"), at_most=0, unit="edits", code="held-up", sees=sees, about="/undo")
     sees = f"an edit is undone once more, and that is answered {undone[2].told}"
     wrong = int(not (200 <= undone[2].status < 300 or undone[2].status == 409))
     expect("undone_twice", wrong, at_most=0, code="wrong-status", sees=sees, about="/undo")
@@ -283,28 +302,79 @@ def test_what_waits_can_be_undone(scene, incident):
     """What is undone before it is made is never made."""
     rng = scene.rng("undo")
     heals = rng.uniform(20.0, 40.0)
-    house, (name,), parts = _house(scene, incident, rng, documents=1, edits=2, fails=[faults.failing(2.0, heals, 503)])
+    house, (name,), parts = _house(scene, incident, rng, documents=1, edits=3, fails=[faults.failing(2.0, heals, 503)])
+    before = [f"This is {name}.", parts[2]]
 
     async def play():
-        await _documents(house, [name])
+        await house.put(name, before)
         await house.sim.until(3.0)
-        edits = [await _append(house, name, part, f"{at}") for at, part in enumerate(parts)]
+        edits = [await _append(house, name, part, f"{at}") for at, part in enumerate(parts)]  # the last one is there already
         await asyncio.sleep(5.0)
-        undone = await house.send("POST", f"/edits/{edits[0].text('id')}/undo")
+        undone = [await house.send("POST", f"/edits/{edits[at].text('id')}/undo") for at in (0, 2)]
         await house.sim.until(heals)
         (later,) = await _ends(house, [edits[1]])
         await asyncio.sleep(5.0)
-        return undone, later, await house.send("GET", f"/edits/{edits[0].text('id')}"), _split(await house.text(name))
+        looks = [await house.send("GET", f"/edits/{edits[at].text('id')}") for at in (0, 2)]
+        return undone, later, looks, _split(await house.text(name))
 
-    undone, later, look, found = house.run(play)
-    sees = f"an edit that waits for the provider is to be undone, and that is answered {undone.told}"
-    expect("refused", int(not 200 <= undone.status < 300), at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
-    sees = f"an edit was undone while it waited; it is {look.text('status')!r}, and the document has {len(found)} paragraphs"
-    wrong = int(look.text("status") != "undone" or parts[0] in found)
-    expect("made_anyway", wrong, at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+    undone, later, looks, found = house.run(play)
+    for answer, look in zip(undone, looks, strict=True):
+        sees = f"an edit that waits for the provider is to be undone, and that is answered {answer.told}"
+        refused = int(not 200 <= answer.status < 300)
+        expect("refused", refused, at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+        sees = f"an edit was undone while it waited; it is {look.text('status')!r}, and the document has {len(found)} paragraphs"
+        wrong = int(look.text("status") != "undone" or parts[0] in found or found.count(parts[2]) > 1)
+        expect("made_anyway", wrong, at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+    lost = [part[-20:] for part in before if part not in found]
+    sees = f"two edits were undone while they waited, and the document lacks what it had before: {lost}"
+    expect("text_lost", len(lost), at_most=0, unit="paragraphs", code="wrong-undo", sees=sees, about="/undo")
     sees = f"an edit was undone while it waited, and the next is {later.text('status')!r}"
     wrong = int(later.text("status") != "done" or parts[1] not in found)
     expect("lost", wrong, at_most=0, unit="edits", code="lost-edits", sees=sees, about="append")
+
+
+def test_an_edit_can_be_undone_while_it_is_made(scene, incident):
+    """What is undone while it is being made is undone."""
+    rng = scene.rng("undo")
+    struck = asyncio.Event()
+
+    def hiccup(call):
+        first = parts[1].encode() in call.body and not struck.is_set()
+        if first:
+            struck.set()
+        return first
+
+    fails = [
+        faults.brown_out(0.0, 500.0, rng.uniform(15.0, 20.0), when=lambda call: parts[0].encode() in call.body),
+        faults.failing(0.0, 500.0, 503, when=hiccup),
+        faults.failing(0.0, 500.0, 400, when=lambda call: parts[1].encode() in call.body),
+    ]
+    house, names, parts = _house(scene, incident, rng, documents=2, edits=4, fails=fails)
+
+    async def play():
+        await _documents(house, names)
+        slow = await _append(house, names[0], parts[0], "slow")
+        await asyncio.sleep(rng.uniform(2.0, 3.0))
+        undone = [await house.send("POST", f"/edits/{slow.text('id')}/undo")]
+        bad = await _append(house, names[1], parts[1], "bad")
+        await asyncio.wait([asyncio.ensure_future(struck.wait())], timeout=20.0)  # it is tried once more in a moment, and is refused then
+        undone.append(await house.send("POST", f"/edits/{bad.text('id')}/undo"))
+        ends = await _ends(house, [await _append(house, name, part, part) for name, part in zip(names, parts[2:], strict=True)])
+        await asyncio.sleep(10.0)
+        looks = [await house.send("GET", f"/edits/{edit.text('id')}") for edit in (slow, bad)]
+        return undone, ends, looks, [_split(await house.text(name)) for name in names]
+
+    undone, ends, looks, found = house.run(play)
+    for answer, look, end, text, due in zip(undone, looks, ends, found, parts[2:], strict=True):
+        sees = f"an edit is undone while it is made ({answer.told}), and 10 s later it is {look.text('status')!r}"
+        told = (answer.status // 100, look.text("status"))
+        wrong = int(told != (2, "undone") and (answer.status, told[1]) != (409, "failed"))
+        expect("not_undone", wrong, at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+        sees = f"an edit is undone while it is made, and its paragraph is in the document: {[part[-20:] for part in text]}"
+        expect("made_anyway", int(len(text) > 2), at_most=0, unit="edits", code="not-undone", sees=sees, about="/undo")
+        sees = f"an edit is undone while it is made, and the next of its document is {end.text('status')!r}"
+        wrong = int(end.text("status") != "done" or text[-1:] != [due])
+        expect("lost", wrong, at_most=0, unit="edits", code="lost-edits", sees=sees, about="append")
 
 
 def test_whoever_lives_makes_the_edits_of_the_dead(scene, incident):
@@ -339,11 +409,14 @@ def test_an_edit_touches_nothing_else(scene, incident):
         await _ends(house, edits)
         replaced, appended = _split(await house.text(names[0])), _split(await house.text(names[1]))
         answer = await house.ask(rule.question)
-        await house.send("POST", f"/edits/{edits[1].text('id')}/undo")
-        await asyncio.sleep(15.0)
-        return replaced, appended, answer, _split(await house.text(names[1]))
+        texts = []
+        for _ in range(2):
+            await house.send("POST", f"/edits/{edits[1].text('id')}/undo")
+            await asyncio.sleep(15.0)
+            texts.append(_split(await house.text(names[1])))
+        return replaced, appended, answer, texts
 
-    replaced, appended, answer, undone = house.run(play)
+    replaced, appended, answer, (undone, again) = house.run(play)
     sees = f"one paragraph is replaced, and the document says {' / '.join(part[-12:] for part in replaced)}"
     wrong = int(replaced != [longer, parts[2], "The end.", rule.paragraph])
     expect("wrong_text", wrong, at_most=0, unit="documents", code="wrong-edit", sees=sees, about="replace")
@@ -356,6 +429,8 @@ def test_an_edit_touches_nothing_else(scene, incident):
     sees = f"that is undone, and the document has {undone.count(parts[1])} of it, {' / '.join(part[-12:] for part in undone)}"
     wrong = int(undone != [parts[1], "The end."])
     expect("wrong_undo", wrong, at_most=0, unit="documents", code="wrong-undo", sees=sees, about="/undo")
+    sees = f"that is undone once more, and the document, which had {len(undone)} paragraphs, has {len(again)}"
+    expect("undone_again", int(again != undone), at_most=0, unit="documents", code="wrong-undo", sees=sees, about="/undo")
 
 
 def test_an_edit_belongs_to_its_tenant(scene, incident):
@@ -391,21 +466,24 @@ def test_an_edit_belongs_to_its_tenant(scene, incident):
 def test_the_key_of_an_edit_is_as_good_as_that_of_an_order(scene, incident):
     """One key, one edit: another with it is refused."""
     rng = scene.rng("keys")
-    house, (name,), parts = _house(scene, incident, rng, documents=1, edits=2)
+    house, (name, elsewhere), parts = _house(scene, incident, rng, documents=2, edits=2)
 
     async def play():
-        await _documents(house, [name])
+        await _documents(house, [name, elsewhere])
         first = await _append(house, name, parts[0], "one")
         edit = {"document": name, "kind": "append", "arguments": {"paragraph": parts[1]}}
-        other = await house.send("POST", "/edits", key="one", json=edit)
+        others = [await house.send("POST", "/edits", key="one", json=edit)]
+        edit = {"document": elsewhere, "kind": "append", "arguments": {"paragraph": parts[0]}}
+        others.append(await house.send("POST", "/edits", key="one", json=edit))
         again = {"arguments": {"paragraph": f" {parts[0]}\n"}, "sent_at": 1.0, "kind": "append", "document": name}
         same = await house.send("POST", "/edits", key="one", json=again)
         await asyncio.sleep(MADE_WITHIN)
-        return first, other, same, _split(await house.text(name))
+        return first, others, same, _split(await house.text(name))
 
-    first, other, same, found = house.run(play)
-    sees = f"an edit has the key of another, and is answered {other.told}, not 422"
-    expect("reused", int(other.status != 422), at_most=0, unit="edits", code="key-reused", sees=sees, about="POST /edits")
+    first, others, same, found = house.run(play)
+    for what, other in zip(("another", "one of another document"), others, strict=True):
+        sees = f"an edit has the key of {what}, and is answered {other.told}, not 422"
+        expect("reused", int(other.status != 422), at_most=0, unit="edits", code="key-reused", sees=sees, about="POST /edits")
     sees = f"an edit is sent again with its key, in other white space, and is answered {same.told}, or has another id"
     wrong = int((same.status, same.text("id")) != (202, first.text("id")))
     expect("another_edit", wrong, at_most=0, unit="edits", code="made-twice", sees=sees, about="POST /edits")

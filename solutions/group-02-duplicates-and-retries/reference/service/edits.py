@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import uuid4
+
+from pydantic.dataclasses import dataclass
 
 from service.clients import Unavailable
 from service.database import transaction
@@ -36,7 +37,7 @@ class TooLate(Exception):
 
 
 @register
-@dataclass(frozen=True)
+@dataclass(frozen=True, config={"extra": "forbid"})
 class Append:
     """A new paragraph at the end."""
 
@@ -54,7 +55,7 @@ class Append:
 
 
 @register
-@dataclass(frozen=True)
+@dataclass(frozen=True, config={"extra": "forbid"})
 class Replace:
     """One paragraph by another."""
 
@@ -76,13 +77,14 @@ class Edits:
         self.library = library
         self.db = library.db
         self.db.execute(SCHEMA)
+        self.busy: set[tuple[str, str]] = set()  # tenants and documents
 
     def submit(self, tenant: str, document: str, command: str) -> tuple[dict, Callable[[sqlite3.Connection], None]]:
         """What an edit is told to be, and what queues it. Raises UnknownDocument, UnknownKind and BadArguments."""
         self.library.text(tenant, document)
         try:
             kind = from_json(command).kind
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise BadArguments(str(error)) from None
         row = (str(uuid4()), tenant, document, kind, command)
 
@@ -112,12 +114,22 @@ class Edits:
         return edit
 
     async def work(self) -> None:
-        """Make the edits, until cancelled. Every replica does."""
-        while True:
-            for edit in self._heads():
-                with contextlib.suppress(Unavailable):  # it passes: the edit waits, and those of other documents do not
-                    await self._take(*edit, await asyncio.to_thread(get_settings))
-            await asyncio.sleep(PAUSE)
+        """Make the edits, until cancelled. Every replica does. A document waits for no other, even if its call hangs."""
+        async with asyncio.TaskGroup() as documents:
+            while True:
+                for edit in self._heads():
+                    if edit[1:3] not in self.busy:
+                        self.busy.add(edit[1:3])
+                        documents.create_task(self._try(*edit))
+                await asyncio.sleep(PAUSE)
+
+    async def _try(self, number: int, tenant: str, document: str, told: str, status: str) -> None:
+        try:
+            with contextlib.suppress(Unavailable):  # it passes: the edit waits
+                settings = await asyncio.to_thread(get_settings)
+                await self._take(number, tenant, document, told, status, settings)
+        finally:
+            self.busy.remove((tenant, document))
 
     def _heads(self) -> list[tuple]:
         """The first that is to be done, for each document."""
@@ -130,7 +142,7 @@ class Edits:
         """Do it, or undo it. The document changes in the transaction that says so, or not at all."""
         try:
             command = from_json(told)
-        except (UnknownKind, TypeError):  # of a newer version than ours: it waits for a replica that knows it
+        except (UnknownKind, TypeError, ValueError):  # of a newer version than ours: it waits for a replica that knows it
             return
         try:
             text, version = self.library.text(tenant, document)

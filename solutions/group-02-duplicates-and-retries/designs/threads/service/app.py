@@ -95,10 +95,7 @@ def create_app() -> FastAPI:
         """Order a summary of a document."""
 
         def make() -> Outcome:
-            try:
-                return library.summarise(tenant, body.document, settings, need(key))
-            except Refused as error:  # it would be refused again: that is an answer, too
-                return Outcome(Reply(502, json.dumps({"detail": str(error)}).encode()))
+            return library.summarise(tenant, body.document, settings, need(key))
 
         asked = fingerprint(["summaries", body.model_dump()])
         return sent(execute(tenant, need(key), asked, make))

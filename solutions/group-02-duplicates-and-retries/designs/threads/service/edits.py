@@ -123,7 +123,7 @@ class Edits:
         """Do the next edit of a document. What it needs is made first; what then counts is what holds in the transaction."""
         settings = get_settings()
         with reading() as db:
-            text, _, reason = self._next(db, tenant, document)
+            text, looked, reason = self._next(db, tenant, document)
         if text is None and not reason:
             return False
         if text is not None:
@@ -136,7 +136,7 @@ class Edits:
             if row is None:
                 return False
             number, status = row
-            if bad or reason:
+            if bad or (reason and row == looked):
                 db.execute("update edits set status = 'failed', reason = ? where number = ?", (bad or reason, number))
             elif self.library.missing(db, tenant, text or "", settings):
                 return True  # it is another text by now: once more

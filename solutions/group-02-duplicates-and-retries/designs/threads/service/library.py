@@ -6,7 +6,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
-from service.clients import Llm
+from service.clients import Llm, Refused
 from service.database import reading, writing
 from service.patterns.content_hashing import fingerprint
 from service.patterns.idempotent_command import Outcome, Reply
@@ -106,13 +106,21 @@ class Library:
             db.execute("insert or ignore into calls values (?, ?, ?, ?, ?, ?)", noted)
             query = "select call, model, prompt from calls where tenant = ? and key = ? and document = ?"
             call, model, prompt = db.execute(query, noted[:3]).fetchone()
-        summary = self.llm.complete(tenant, model, prompt, call)
+
+        def forget(db: sqlite3.Connection) -> None:
+            db.execute("delete from calls where call = ?", (call,))
+
+        try:
+            summary = self.llm.complete(tenant, model, prompt, call)
+        except Refused as error:  # it would be refused again: that is an answer, too
+            no = json.dumps({"detail": str(error)}).encode()
+            return Outcome(Reply(502, no), forget)
         made = {"id": str(uuid4()), "document": document, "summary": summary}
         row = (made["id"], tenant, document, summary)
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("insert into summaries values (?, ?, ?, ?)", row)
-            db.execute("delete from calls where call = ?", (call,))
+            forget(db)
 
         return Outcome(Reply(201, json.dumps(made).encode()), write)
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from uuid import uuid4
 
-from service.clients import Llm
+from service.clients import Llm, Refused
 from service.database import transaction
 from service.patterns.content_hashing import fingerprint
 from service.patterns.idempotent_command import Outcome, Reply
@@ -103,12 +103,20 @@ class Library:
     async def summarise(self, tenant: str, document: str, settings: Settings, key: str) -> Outcome:
         """A summary, as ordered: it is kept, and is on the tenant's bill. `key` is that of the order."""
         call, model, prompt = self._call(tenant, key, document, settings)
-        summary = await self.llm.complete(tenant, model, prompt, key=call)
+
+        def forget(db: sqlite3.Connection) -> None:
+            db.execute("delete from calls where call = ?", (call,))
+
+        try:
+            summary = await self.llm.complete(tenant, model, prompt, key=call)
+        except Refused as error:  # it would be refused again: that is an answer, too
+            no = json.dumps({"detail": str(error)}).encode()
+            return Outcome(Reply(502, no), forget)
         made = {"id": str(uuid4()), "document": document, "summary": summary}
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("insert into summaries values (?, ?, ?, ?)", (made["id"], tenant, document, summary))
-            db.execute("delete from calls where call = ?", (call,))
+            forget(db)
 
         return Outcome(Reply(201, json.dumps(made).encode()), write)
 
