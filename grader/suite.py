@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grader import sandbox
 from grader.outcome import Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ def run(
         judged = Path(folder) / group.folder
         lay_out(group, root, pristine, judged)
         reader, writer = os.pipe()
-        words = [judged, seed, -1 if stage is None else stage, writer, *(["--only", *only] if only is not None else [])]
-        command = [sys.executable, "-P", "-m", "grader.suite", *map(str, words)]
+        refused = sandbox.refusal()
+        words: list[object] = [judged, seed, -1 if stage is None else stage, writer, int(not refused)]
+        words += ["--only", *only] if only is not None else []
+        arguments = ["-m", "grader.suite", *map(str, words)]
+        command = [sys.executable, "-P", *arguments] if refused else sandbox.enclose(arguments, writable=[Path(folder)])
         with os.fdopen(reader, "rb") as lines:
             process = subprocess.Popen(
                 command,
@@ -258,17 +262,23 @@ def play(
     os.chdir(folder)
     arguments = [
         "--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--import-mode=importlib", "--seed", str(seed),
-        "-p", "grader.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-q", "--no-header", "tests",
+        "-p", "grader.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider", "--assert=plain", "-q", "--no-header",
+        "tests",
     ]  # fmt: skip
     return int(pytest.main(arguments, plugins=[_Workers(forkserver, report, stage, only, width)]))
 
 
 def main() -> None:
-    """`python -m grader.suite FOLDER SEED STAGE FD [--only ID…]`: the process that `run` starts. STAGE -1 is all."""
-    folder, seed, stage, report, *rest = sys.argv[1:]
+    """`python -m grader.suite FOLDER SEED STAGE FD ENCLOSED [--only ID…]`: the process that `run` starts.
+
+    STAGE -1 is all; ENCLOSED is 1 in the sandbox, and 0 outside."""
+    folder, seed, stage, report, enclosed, *rest = sys.argv[1:]
+    from grader.host import confine
     from grader.sim.forkserver import Forkserver
 
-    forkserver = Forkserver.launch(int(seed))  # warms up beside us
+    if int(enclosed):
+        confine.limited_disk(sandbox.SCRATCH)
+    forkserver = Forkserver.launch(int(seed), sandbox.system() if int(enclosed) else ())  # warms up beside us
     only = rest[1:] if rest else None
     sys.exit(play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=cores()))
 

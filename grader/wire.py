@@ -53,7 +53,7 @@ class Boot(Message):
     ports: dict[str, str]
     env: dict[str, str]
     limits: dict[str, int]  # resource name ("AS") -> bytes, seconds or a count
-    seed: int
+    seed: int  # `seed_of_hosts` of the run's
     now: int
     epoch: int  # wall time at virtual 0, nanoseconds since 1970
     interleave: bool  # several hosts share a disk: hand over before each statement

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from grader.curriculum import Group, read_group
 from grader.outcome import (
     Act,
     Failure,
@@ -109,6 +110,38 @@ unit = "s"
         "utf-8",
     )
     return folder
+
+
+LOOK = """\
+import pytest
+
+from grader.plugin import expect
+
+pytestmark = pytest.mark.stage(1)
+
+
+def test_look(scene):
+    \"\"\"What its second life is told of itself.\"\"\"
+    sim = scene.simulation()
+    host = sim.host("one", scene.service, disk="disk")
+
+    async def play():
+        await host.start()
+        await host.request("GET", "/look")
+        await host.restart()
+        return (await host.request("GET", "/look")).body.decode()
+
+    expect("seen", 1, at_most=0, code="seen", sees=sim.run(play()))
+"""
+
+
+def add_group_that_looks(workspace: Path) -> Group:
+    """A group with one test: its service is started twice, and the test fails with what GET /look answers then."""
+    folder = add_group(workspace, 1, "The kettle looks around")
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test_look.py").write_text(LOOK, "utf-8")
+    (folder / "service" / "__init__.py").touch()
+    return read_group(folder / "group.toml")
 
 
 def outcome(number: int, seed: int, *verdicts: Verdict) -> GroupOutcome:

@@ -1,10 +1,12 @@
 """The hosts' warm parent: imports the world once, makes it virtual, and forks a host whenever it is asked to.
 
-Nothing of a learner's ever runs here. Run as `python -m grader.host.forkserver FD`, with FD a connected Unix stream
-socket; one JSON object a line each way:
+Nothing of a learner's ever runs here. Run as `python -m grader.host.forkserver FD [SYSTEM…]`, with FD a connected Unix
+stream socket. With SYSTEM, paths that every host needs, its hosts are confined (`confine.py`). One JSON object a line
+each way:
 
     {"do": "attach"} + a socket                     another client speaks over that socket
-    {"do": "fork"} + [link, output, dump] sockets    -> {"pid": 17}
+    {"do": "fork", "code": folder, "disk": folder}
+        + [link, output, dump] sockets               -> {"pid": 17}, or {"refused": why it cannot be confined}
     {"do": "kill", "pid": 17}                        -> {"status": -9}       (its own, if it had ended before)
     {"do": "dump", "pid": 17}                        -> {}                   (its stacks go to its dump file)
 
@@ -27,7 +29,10 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
 from typing import Any  # noqa: E402
+
+from grader.host import confine  # noqa: E402
 
 MOST_LINE = 4096
 
@@ -64,7 +69,7 @@ def warm_up() -> None:
     time.sleep = kernel.kernel.sleep  # type: ignore[assignment]
 
 
-def serve(first: socket.socket) -> None:
+def serve(first: socket.socket, system: Sequence[str]) -> None:
     """Answer clients until the last has gone."""
     selector = selectors.DefaultSelector()
     children: dict[int, socket.socket] = {}  # pid -> the client it belongs to
@@ -83,18 +88,34 @@ def serve(first: socket.socket) -> None:
             os.killpg(pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
+    def fork(client: socket.socket, order: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        told, tell = os.pipe()
+        try:
+            if system:
+                confine.new_process_tree()
+            pid = os.fork()
+            if pid == 0:
+                _become_host(fds, tell, (system, order["code"], order["disk"]) if system else None)
+            os.close(tell)
+            refused = os.read(told, MOST_LINE) if system else b""  # nothing, once it is confined
+            if refused:
+                os.waitpid(pid, 0)
+                return {"refused": refused.decode()}
+            children[pid] = client
+            return {"pid": pid}
+        except confine.CannotConfine as error:
+            os.close(tell)
+            return {"refused": str(error)}
+        finally:
+            for fd in (*fds, told):
+                os.close(fd)
+
     def answer(client: socket.socket, order: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         if order["do"] == "attach":
             selector.register(socket.socket(fileno=fds[0]), selectors.EVENT_READ)
             return {}
         if order["do"] == "fork":
-            pid = os.fork()
-            if pid == 0:
-                _become_host(*fds)
-            for fd in fds:
-                os.close(fd)
-            children[pid] = client
-            return {"pid": pid}
+            return fork(client, order, fds)
         pid = int(order["pid"])
         if order["do"] == "dump":
             if pid in children:
@@ -116,12 +137,23 @@ def serve(first: socket.socket) -> None:
             forget(client)
 
 
-def _become_host(link: int, output: int, dump: int) -> None:
-    """In the child: keep three descriptors and nothing else, then live. Does not return."""
+def _become_host(fds: list[int], tell: int, walls: tuple[Sequence[str], str, str] | None) -> None:
+    """In the child: keep three descriptors (link, output, dump) and nothing else, then live. Does not return.
+
+    `walls`, if it is to be confined: the system's paths, the code to run, its disk. If that fails, `tell` hears why.
+    """
     from grader.host import kernel, process
 
     try:
         os.setsid()
+        if walls is not None:
+            system, code, disk = walls
+            try:
+                confine.enter(system, [code], [disk])
+            except (confine.CannotConfine, OSError) as error:
+                os.write(tell, str(error).encode() or b"no reason is known")
+                return
+        link, output, dump = fds
         null = os.open(os.devnull, os.O_RDONLY)
         keep = [os.dup(fd) for fd in (null, output, output, link, dump)]
         for target, fd in enumerate(keep, 100):
@@ -141,7 +173,8 @@ def main() -> None:
     warm_up()
     gc.collect()
     gc.freeze()
-    serve(control)
+    gc.set_threshold(50_000, 50, 50)  # a host is short-lived, and starts by making many objects that stay
+    serve(control, sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -32,11 +32,17 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
 
 def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
     left, right = (
-        f"Group {group.number}, stage {outcome.stage} · {outcome.title}",
+        f"Group {group.number}, {_stages(group, outcome)} · {outcome.title}",
         f"seed {outcome.seed} · {outcome.seconds:.1f} s",
     )
     gap = " " * max(2, ink.width - len(left) - len(right))
     return ink.bold(left) + gap + ink.dim(right)
+
+
+def _stages(group: Group, outcome: TriggerOutcome) -> str:
+    """Those whose incident it is: its own, and the ones behind it that have none."""
+    behind = min((stage for stage in outcome.incidents if stage > outcome.stage), default=group.stages[-1].number + 1)
+    return f"stage {outcome.stage}" if behind == outcome.stage + 1 else f"stages {outcome.stage} to {behind - 1}"
 
 
 def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:

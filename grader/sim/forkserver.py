@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from grader.sandbox import Unconfined
+
 HASH_SEEDS = 2**32
+
+
+def seed_of_hosts(seed: int) -> int:
+    """What hosts may know of a run's seed. There is no way back to that, from which tests draw what is to happen."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/hosts".encode()).digest()[:7])
 
 
 class ForkserverGone(Exception):
@@ -23,22 +32,25 @@ class Forkserver:
         self._process = process
 
     @classmethod
-    def launch(cls, seed: int = 0) -> Forkserver:
+    def launch(cls, seed: int = 0, system: Sequence[str] = ()) -> Forkserver:
         """Start a warm parent in the background; the first request waits until it is warm. Its environment is ours
-        alone: nothing of the caller's enters, and the hash seed comes from `seed`."""
+        alone: nothing of the caller's enters, and the hash seed comes from `seed`, the run's.
+
+        With `system`, hosts are confined: they see these paths, their code and their disk, and the caller has to run
+        behind `sandbox.enclose`."""
         ours, theirs = socket.socketpair()
         environment = {
             "PATH": "/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "TZ": "UTC",
-            "PYTHONHASHSEED": str(seed % HASH_SEEDS),
+            "PYTHONHASHSEED": str(seed_of_hosts(seed) % HASH_SEEDS),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONSAFEPATH": "1",
             "MALLOC_ARENA_MAX": "2",
         }
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-s", "-m", "grader.host.forkserver", str(theirs.fileno())],
+                [sys.executable, "-s", "-m", "grader.host.forkserver", str(theirs.fileno()), *system],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -58,9 +70,14 @@ class Forkserver:
         """The warm parent's process id, for whoever launched it; otherwise 0."""
         return self._process.pid if self._process else 0
 
-    def fork(self, link: int, output: int, dump: int) -> int:
-        """A new host on the three descriptors; its process id."""
-        return int(self._ask({"do": "fork"}, [link, output, dump])["pid"])
+    def fork(self, link: int, output: int, dump: int, *, code: str, disk: str) -> int:
+        """A new host on the three descriptors, which is to run the code in one folder on the disk in another.
+
+        Its process id. Raises Unconfined."""
+        answer = self._ask({"do": "fork", "code": code, "disk": disk}, [link, output, dump])
+        if "refused" in answer:
+            raise Unconfined(f"a host cannot be confined: {answer['refused']}")
+        return int(answer["pid"])
 
     def kill(self, pid: int) -> int:
         """End a host and what it has started. Its exit status, negative for a signal; its own, if it had ended."""

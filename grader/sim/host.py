@@ -24,6 +24,7 @@ import msgspec
 from grader import wire
 from grader.sim.crashpoints import Ledger
 from grader.sim.errors import ClientTimeout, ConnectionLost, HostFailed, ProbeFailed
+from grader.sim.forkserver import seed_of_hosts
 from grader.sim.network import Call, Reply
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class Service:
     root: Path
     app: str = "service.app:create_app"
     ports: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def code(self) -> Path:
+        """The folder that is all a confined host sees of `root`: the application's package, if it is one."""
+        package = self.root / self.app.partition(":")[0].partition(".")[0]
+        return package if package.is_dir() else self.root
 
 
 @dataclass(slots=True)
@@ -159,7 +166,13 @@ class Host:
     def _boot(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._pid = self._sim.forkserver.fork(theirs.fileno(), self._output.fileno(), self._dump.fileno())
+            self._pid = self._sim.forkserver.fork(
+                theirs.fileno(),
+                self._output.fileno(),
+                self._dump.fileno(),
+                code=str(self.service.code),
+                disk=str(self.disk),
+            )
         ours.settimeout(self._sim.patience)
         self._link = wire.Link(ours, wire.to_simulation)
         self._sim.tape.record("start", self.name)
@@ -175,7 +188,7 @@ class Host:
                 ports=self.service.ports,
                 env=self._sim.environment | {"DATA_DIR": str(self.disk)} | self.env,
                 limits=self._sim.limits,
-                seed=self._sim.seed,
+                seed=seed_of_hosts(self._sim.seed),
                 now=self.clock,
                 epoch=self._sim.epoch + self._wall,
                 interleave=self.interleave,

@@ -208,7 +208,8 @@ def _waited(entry: Entry, begun: dict[int, Entry]) -> float:
 
 def _clock(at: float) -> str:
     minutes, seconds = divmod(round(at, 1), 60)
-    return f"{int(minutes):02}:{seconds:04.1f}"
+    days, minutes = divmod(int(minutes), 24 * 60) if minutes >= 24 * 60 else (0, int(minutes))
+    return f"{days}d {minutes // 60:02}:{minutes % 60:02}:{seconds:04.1f}" if days else f"{minutes:02}:{seconds:04.1f}"
 
 
 def _merged(lines: list[str]) -> list[str]:

@@ -266,3 +266,24 @@ def test_rows_scripts_and_returning_clauses_mean_what_they_always_mean(stage: St
         "/x",
     )
     assert answer.body == [3, 12, [["m", 12], ["n", 3], ["x;y", 1]], 1, 5000]
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_what_is_deleted_stays_in_the_file_unless_somebody_asks_for_more(stage: Stage, secure: bool) -> None:
+    found = stage.asked(
+        stage.service(
+            f"""
+            db = sqlite3.connect(data / "d.db", isolation_level=None)
+            if {secure}:
+                db.execute("pragma secure_delete = on")
+            @app.post("/forget")
+            def forget():
+                db.execute("create table words(word)")
+                db.execute("insert into words values('mandragora')")
+                db.execute("delete from words")
+                return b"mandragora" in (data / "d.db").read_bytes()
+            """
+        ),
+        "/forget",
+    )
+    assert found.result[0].body is not secure

@@ -218,7 +218,8 @@ def test_a_bulkhead_of_two_lets_two_through_and_gets_its_slots_back(stage: Stage
     ).result
     assert [answer.body for answer in answers[:6]] == ["ReadTimeout"] * 2 + ["TimeoutError"] * 2 + [200] * 2
     assert sorted(answers[6].body) == ["CancelledError"] * 3 + ["Response"] * 3
-    assert answers[6].seconds == close(2)
+    # three are left, two at a time; if those that were cancelled had the slots, they begin when these are free
+    assert answers[6].seconds in (close(2), close(2.1))
     assert sorted(answer.seconds for answer in answers[7:]) == close([1, 1, 2, 2, 3, 3])
     assert most == 2
 

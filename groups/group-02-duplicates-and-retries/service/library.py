@@ -23,7 +23,7 @@ class UnknownDocument(Exception):
 
 def split(text: str) -> list[str]:
     """The paragraphs of a text: they stand apart by an empty line."""
-    return [part for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
+    return [part.strip() for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
 
 
 class Library:

@@ -168,12 +168,12 @@ def read(ports, idents):
     return [[each.get("title"), each.get("label")] for each in found]
 
 
-def puts(ports, names, text):
-    """Put a first text on each; on which of them it succeeded."""
+def puts(ports, names, text, newest):
+    """Put a text on version `newest` of each; on which of them it succeeded."""
     versions, won = ports.versions(_db("race")), []
     for name in _in_step(names):
         try:
-            versions.put(name, text, 0)
+            versions.put(name, text, newest)
             won.append(name)
         except ports.conflict:
             pass
@@ -258,14 +258,18 @@ def falsified(ports, events, how, at):
             db.execute(f'DROP TRIGGER "{name}"')
         columns = [row[1] for row in db.execute("PRAGMA table_info(audit)") if row[1] != "seq"]
         if one == "edit":
-            for column in columns:
+            for seq, column in ((seq, column) for seq in (1, at) for column in columns):
                 db.execute("BEGIN")
                 db.execute(
                     f'UPDATE audit SET "{column}" = CASE typeof("{column}") WHEN \'text\' THEN "{column}" || \'x\' '
-                    f'WHEN \'null\' THEN \'x\' WHEN \'blob\' THEN x\'00\' ELSE "{column}" + 1 END WHERE seq = ?', (at,)
+                    f'WHEN \'null\' THEN \'x\' WHEN \'blob\' THEN x\'00\' ELSE "{column}" + 1 END WHERE seq = ?', (seq,)
                 )
-                seen.append([f"edit {column} of event {at}", audit.verify()])
+                seen.append([f"edit {column} of event {seq}", audit.verify()])
                 db.execute("ROLLBACK")
+        elif one == "move a letter":
+            if not {"kind", "document"} <= set(columns):
+                continue
+            db.execute("UPDATE audit SET document = substr(kind, -1) || document, kind = substr(kind, 1, length(kind) - 1) WHERE seq = ?", (at,))
         elif one == "drop":
             db.execute("DELETE FROM audit WHERE seq = ?", (at,))
         elif one == "drop and close the gap":
@@ -362,7 +366,7 @@ def mementos(ports, parts, old, cuts, letter):
 def spoil(ports):
     """Make the service's usage wrong, as a bug of last year might have."""
     usage = ports.usage(ports.connect(Path(os.environ["DATA_DIR"])))
-    usage.rebuild([])
+    usage.rebuild([{"seq": 1, "at": 1.0e9, "kind": "asked", "document": "of last year", "data": {"tokens": 7}}])
     return usage.totals()
 
 

@@ -50,12 +50,20 @@ class Llm:
             except httpx.TransportError as error:
                 failure = repr(error)
             else:
-                if reply.status_code not in PASSING:
+                if reply.status_code not in PASSING and (reply.is_error or _is_whole(reply)):
                     break
-                failure = f"the provider answers {reply.status_code}"
+                failure = f"the provider answers {reply.status_code}, or breaks off"
             if attempt == TRIES:
                 raise Unavailable(failure)
             await asyncio.sleep(random.uniform(0.0, 0.2 * 2**attempt))
         if reply.is_error:
             raise Refused(f"the provider answers {reply.status_code}")
         return reply.json()
+
+
+def _is_whole(reply: httpx.Response) -> bool:
+    try:
+        reply.json()
+    except ValueError:
+        return False
+    return True

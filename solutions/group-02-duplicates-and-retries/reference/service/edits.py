@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import uuid4
 
+from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from service.clients import Unavailable
@@ -36,13 +37,22 @@ class TooLate(Exception):
     """It cannot be undone: it was never done."""
 
 
+def one(text: str) -> str:
+    """The paragraph that it is. Raises ValueError if it is none, or several."""
+    (paragraph,) = split(text)
+    return paragraph
+
+
+Paragraph = Annotated[str, AfterValidator(one)]
+
+
 @register
 @dataclass(frozen=True, config={"extra": "forbid"})
 class Append:
     """A new paragraph at the end."""
 
     kind: ClassVar[str] = "append"
-    paragraph: str
+    paragraph: Paragraph
 
     def do(self, text: str) -> str:
         return "\n\n".join([*split(text), self.paragraph])
@@ -60,8 +70,8 @@ class Replace:
     """One paragraph by another."""
 
     kind: ClassVar[str] = "replace"
-    paragraph: str
-    by: str
+    paragraph: Paragraph
+    by: Paragraph
 
     def do(self, text: str) -> str:
         parts = split(text)

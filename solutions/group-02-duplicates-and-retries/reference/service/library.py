@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from service.clients import Llm, Refused
 from service.database import transaction
-from service.patterns.content_hashing import fingerprint
+from service.patterns.content_hashing import canonical, fingerprint
 from service.patterns.idempotent_command import Outcome, Reply
 from service.patterns.request_deduplication import coalesce
 from service.patterns.singleton import lock_for
@@ -32,7 +32,7 @@ class UnknownDocument(Exception):
 
 def split(text: str) -> list[str]:
     """The paragraphs of a text: they stand apart by an empty line."""
-    return [part for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
+    return [part.strip() for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
 
 
 class Library:
@@ -71,7 +71,7 @@ class Library:
             found = self.db.execute("select vector from vectors where fingerprint = ?", (name,)).fetchone()
             if found:
                 return json.loads(found[0])
-            vector = await self.llm.embed(tenant, settings.embed_model, part, key=name)
+            vector = await self.llm.embed(tenant, settings.embed_model, canonical(part), key=name)
             self.db.execute("insert or ignore into vectors values (?, ?)", (name, json.dumps(vector)))
             return vector
 

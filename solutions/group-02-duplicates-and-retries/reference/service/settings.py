@@ -23,9 +23,9 @@ def load() -> Settings:
     try:
         reply = httpx.get(f"{CONFIG_URL}/assistant", timeout=10.0)
         reply.raise_for_status()
-    except httpx.HTTPError as error:
+        return Settings(**reply.json())
+    except (httpx.HTTPError, TypeError, ValueError) as error:
         raise Unavailable(f"no configuration: {error!r}") from error
-    return Settings(**reply.json())
 
 
 settings = Once(load)

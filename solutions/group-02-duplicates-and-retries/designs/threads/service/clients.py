@@ -55,4 +55,7 @@ class Llm:
             raise Unavailable(f"the provider answers {reply.status_code}")
         if reply.is_error:
             raise Refused(f"the provider answers {reply.status_code}")
-        return reply.json()
+        try:
+            return reply.json()
+        except ValueError as error:
+            raise Unavailable("the provider's answer breaks off") from error

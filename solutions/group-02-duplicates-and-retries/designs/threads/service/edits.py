@@ -13,7 +13,7 @@ from service.library import Library, split, text_of
 from service.patterns.command import UnknownKind, from_json, register
 from service.settings import get_settings
 
-PAUSE = 0.5  # seconds between two looks at the queue
+PAUSE = 1.0  # seconds between two looks at the queue
 
 
 class UnknownEdit(Exception):
@@ -28,6 +28,12 @@ class TooLate(Exception):
     """It cannot be undone: it was never done."""
 
 
+def one(text: str) -> str:
+    """The paragraph that it is. Raises ValueError if it is none, or several."""
+    (paragraph,) = split(text)
+    return paragraph
+
+
 @register
 @dataclass(frozen=True)
 class Append:
@@ -37,12 +43,12 @@ class Append:
     paragraph: str
 
     def do(self, text: str) -> str:
-        return "\n\n".join([*split(text), self.paragraph])
+        return "\n\n".join([*split(text), one(self.paragraph)])
 
     def undo(self, text: str) -> str:
-        parts = split(text)
-        if self.paragraph in parts:
-            del parts[len(parts) - 1 - parts[::-1].index(self.paragraph)]
+        parts, paragraph = split(text), one(self.paragraph)
+        if paragraph in parts:
+            del parts[len(parts) - 1 - parts[::-1].index(paragraph)]
         return "\n\n".join(parts)
 
 
@@ -57,7 +63,7 @@ class Replace:
 
     def do(self, text: str) -> str:
         parts = split(text)
-        parts[parts.index(self.paragraph)] = self.by
+        parts[parts.index(one(self.paragraph))] = one(self.by)
         return "\n\n".join(parts)
 
     def undo(self, text: str) -> str:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from service.clients import Llm, Refused
 from service.database import reading, writing
-from service.patterns.content_hashing import fingerprint
+from service.patterns.content_hashing import canonical, fingerprint
 from service.patterns.idempotent_command import Outcome, Reply
 from service.patterns.request_deduplication import coalesce
 from service.settings import Settings
@@ -20,7 +20,7 @@ class UnknownDocument(Exception):
 
 def split(text: str) -> list[str]:
     """The paragraphs of a text: they stand apart by an empty line."""
-    return [part for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
+    return [part.strip() for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
 
 
 def text_of(db: sqlite3.Connection, tenant: str, name: str) -> str:
@@ -62,7 +62,7 @@ class Library:
             missing = self.missing(db, tenant, text, settings)
 
         def make(name: str) -> tuple[str, str]:
-            vector = self.llm.embed(tenant, settings.embed_model, missing[name], name)
+            vector = self.llm.embed(tenant, settings.embed_model, canonical(missing[name]), name)
             return name, json.dumps(vector)
 
         rows = list(self.pool.map(make, missing))

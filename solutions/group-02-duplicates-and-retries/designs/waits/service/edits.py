@@ -42,6 +42,12 @@ class TooLate(Exception):
     """It cannot be undone: it was never done."""
 
 
+def one(text: str) -> str:
+    """The paragraph that it is. Raises ValueError if it is none, or several."""
+    (paragraph,) = split(text)
+    return paragraph
+
+
 @register
 @dataclass(frozen=True)
 class Append:
@@ -51,12 +57,12 @@ class Append:
     paragraph: str
 
     def do(self, text: str) -> str:
-        return "\n\n".join([*split(text), self.paragraph])
+        return "\n\n".join([*split(text), one(self.paragraph)])
 
     def undo(self, text: str) -> str:
-        parts = split(text)
-        if self.paragraph in parts:
-            del parts[len(parts) - 1 - parts[::-1].index(self.paragraph)]
+        parts, paragraph = split(text), one(self.paragraph)
+        if paragraph in parts:
+            del parts[len(parts) - 1 - parts[::-1].index(paragraph)]
         return "\n\n".join(parts)
 
 
@@ -71,7 +77,7 @@ class Replace:
 
     def do(self, text: str) -> str:
         parts = split(text)
-        parts[parts.index(self.paragraph)] = self.by
+        parts[parts.index(one(self.paragraph))] = one(self.by)
         return "\n\n".join(parts)
 
     def undo(self, text: str) -> str:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from service.clients import Llm, Refused
 from service.database import transaction
-from service.patterns.content_hashing import fingerprint
+from service.patterns.content_hashing import fingerprint, spelled
 from service.patterns.idempotent_command import Outcome, Reply
 from service.patterns.request_deduplication import coalesce
 from service.patterns.singleton import lock_for
@@ -31,7 +31,7 @@ class UnknownDocument(Exception):
 
 def split(text: str) -> list[str]:
     """The paragraphs of a text: they stand apart by an empty line."""
-    return [part for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
+    return [part.strip() for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
 
 
 class Library:
@@ -70,7 +70,7 @@ class Library:
             missing = {name: part for name, part in zip(names, parts, strict=True) if self._known(name) is None}
             if missing:
                 key = fingerprint(sorted(missing))
-                texts = [missing[name] for name in sorted(missing)]
+                texts = [spelled(missing[name]) for name in sorted(missing)]
                 made = await self.llm.embed_all(tenant, settings.embed_model, texts, key)
                 rows = [(name, json.dumps(vector)) for name, vector in zip(sorted(missing), made, strict=True)]
                 with transaction(self.db):

@@ -91,7 +91,7 @@ def create_app() -> FastAPI:
     async def edit(document_id: str, change: Edit) -> dict:
         fields = change.model_dump(exclude_none=True)
         with assistant.transaction():
-            if documents.change(document_id, **fields):
+            if fields and documents.change(document_id, **fields):
                 assistant.happened("edited", document_id, fields=sorted(fields))
         return find(document_id)
 
@@ -102,12 +102,12 @@ def create_app() -> FastAPI:
 
     @app.put("/documents/{document_id}/text")
     async def rewrite(document_id: str, new: Text, if_match: str | None = Header(None)) -> dict:
-        find(document_id)
         if if_match is None:
             raise HTTPException(428, "say in If-Match which version you have seen")
         seen = re.fullmatch(r'"(\d{1,9})"', if_match)
         try:
             with assistant.transaction():
+                find(document_id)
                 version = versions.put(document_id, new.text, int(seen[1]) if seen else -1)
                 assistant.happened("rewritten", document_id, version=version)
         except Conflict:
@@ -146,8 +146,10 @@ def create_app() -> FastAPI:
     @app.post("/jobs", status_code=202)
     async def submit(order: Order, idempotency_key: str = Header()) -> dict | None:
         """Summarise a document. The same key is the same job, however often it is sent."""
-        version = find(order.document)["version"]
-        return assistant.jobs.get(assistant.jobs.submit(idempotency_key, order.document, version))
+        with assistant.transaction():
+            version = find(order.document)["version"]
+            job = assistant.jobs.submit(idempotency_key, order.document, version)
+        return assistant.jobs.get(job)
 
     @app.get("/jobs/{job_id}")
     async def ask_after(job_id: str) -> dict:
@@ -166,6 +168,7 @@ def create_app() -> FastAPI:
         prompt = f"Answer from this text only:\n{document['text']}\n{question.question}"
         said = await assistant.llm.complete(prompt, uuid4().hex)
         with assistant.transaction():
+            find(document["id"])  # it may have been deleted meanwhile
             answer = assistant.answers.add(document["id"], document["version"], question.question, said.text)
             assistant.happened("asked", document["id"], answer=answer["id"], tokens=said.tokens)
         return answer
@@ -194,7 +197,7 @@ def create_app() -> FastAPI:
         """A booking, as its source sends it."""
         try:
             booking = to_canonical(await request.json(), source)
-        except (Unmappable, ValueError) as error:
+        except (Unmappable, ValueError, RecursionError) as error:
             raise HTTPException(422, str(error)) from None
         assistant.bookings.put(booking)
         return vars(booking)

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import sqlite3
 from contextlib import suppress
 from uuid import uuid4
 
 from service.assistant import Assistant
 from service.patterns.external_state import Claim, Stale
-from service.patterns.memento import Progress, newest
+from service.patterns.memento import Progress, UnknownVersion, newest
 from service.summary import summarise
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,9 @@ async def work(assistant: Assistant) -> None:
     """For as long as the process lives."""
     name = uuid4().hex  # not the host's: this life of it
     while True:
-        claim = assistant.jobs.claim(name, assistant.settings.lease)
+        claim = None
+        with suppress(sqlite3.OperationalError):  # somebody holds the file for longer than we wait
+            claim = assistant.jobs.claim(name, assistant.settings.lease)
         if claim is None:
             await asyncio.sleep(POLL)
             continue
@@ -27,6 +30,8 @@ async def work(assistant: Assistant) -> None:
             await _do(assistant, claim)
         except Stale:
             log.warning("job %s was given to another", claim.job)
+        except UnknownVersion:  # it waits for a replica that has the newer code, until the lease is over
+            log.warning("job %s has a checkpoint of newer code", claim.job)
         except Exception as error:
             log.exception("job %s has failed", claim.job)
             with suppress(Stale):

@@ -87,7 +87,7 @@ def create_app() -> FastAPI:
     def edit(document_id: str, change: Edit) -> dict:
         fields = change.model_dump(exclude_none=True)
         with here().transaction():
-            if here().documents.change(document_id, **fields):
+            if fields and here().documents.change(document_id, **fields):
                 here().happened("edited", document_id, fields=sorted(fields))
         return find(document_id)
 
@@ -98,12 +98,12 @@ def create_app() -> FastAPI:
 
     @app.put("/documents/{document_id}/text")
     def rewrite(document_id: str, new: Text, if_match: str | None = Header(None)) -> dict:
-        find(document_id)
         if if_match is None:
             raise HTTPException(428, "say in If-Match which version you have seen")
         seen = re.fullmatch(r'"(\d{1,9})"', if_match)
         try:
             with here().transaction():
+                find(document_id)
                 version = here().versions.put(document_id, new.text, int(seen[1]) if seen else -1)
                 here().happened("rewritten", document_id, version=version)
         except Conflict:
@@ -140,8 +140,10 @@ def create_app() -> FastAPI:
     @app.post("/jobs", status_code=202)
     def submit(order: Order, idempotency_key: str = Header()) -> dict | None:
         """Summarise a document. The same key is the same job, however often it is sent."""
-        version = find(order.document)["version"]
-        return here().jobs.get(here().jobs.submit(idempotency_key, order.document, version))
+        with here().transaction():
+            version = find(order.document)["version"]
+            job = here().jobs.submit(idempotency_key, order.document, version)
+        return here().jobs.get(job)
 
     @app.get("/jobs/{job_id}")
     def ask_after(job_id: str) -> dict:
@@ -160,6 +162,7 @@ def create_app() -> FastAPI:
         prompt = f"Answer from this text only:\n{document['text']}\n{question.question}"
         said = here().llm.complete(prompt, uuid4().hex)
         with here().transaction():
+            find(document["id"])  # it may have been deleted meanwhile
             answer = here().answers.add(document["id"], document["version"], question.question, said.text)
             here().happened("asked", document["id"], answer=answer["id"], tokens=said.tokens)
         return answer

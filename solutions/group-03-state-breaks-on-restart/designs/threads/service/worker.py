@@ -1,6 +1,7 @@
 """A thread that works on one job at a time, and one beside it that keeps the lease."""
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,11 +9,11 @@ from uuid import uuid4
 
 from service.assistant import Assistant, here
 from service.patterns.external_state import Claim, Stale
-from service.patterns.memento import Progress, newest
+from service.patterns.memento import Progress, UnknownVersion, newest
 from service.summary import summarise
 
 log = logging.getLogger(__name__)
-POLL = 1.0  # seconds
+POLL = 2.0  # seconds
 
 
 class Worker(threading.Thread):
@@ -23,7 +24,9 @@ class Worker(threading.Thread):
     def run(self) -> None:
         assistant, name = here(), uuid4().hex
         while not self.over.is_set():
-            claim = assistant.jobs.claim(name, assistant.settings.lease)
+            claim = None
+            with suppress(sqlite3.OperationalError):  # somebody holds the file for longer than we wait
+                claim = assistant.jobs.claim(name, assistant.settings.lease)
             if claim is None:
                 self.over.wait(POLL)
                 continue
@@ -32,6 +35,8 @@ class Worker(threading.Thread):
                     do(assistant, claim)
             except Stale:
                 log.warning("job %s was given to another", claim.job)
+            except UnknownVersion:  # it waits for a replica that has the newer code, until the lease is over
+                log.warning("job %s has a checkpoint of newer code", claim.job)
             except Exception as error:
                 log.exception("job %s has failed", claim.job)
                 with suppress(Stale):

@@ -6,6 +6,8 @@ from typing import Any
 
 from service.store import transaction
 
+MOST = 10**12  # tokens of one event; who says more is mistaken
+
 
 class Usage:
     """For each document, how many questions were answered, how many summaries made, and what they cost: from events alone.
@@ -62,8 +64,10 @@ class Usage:
 def _tokens(kind: str, data: dict[str, Any]) -> int:
     """What an event cost, whatever the year that it is from. Raises where it makes no sense."""
     if "tokens_in" in data:
-        data = {"tokens": data["tokens_in"] + data["tokens_out"]}
-    tokens = data["tokens"] if kind == "asked" else data.get("tokens", 0)
-    if type(tokens) is not int or tokens < 0:
-        raise ValueError(tokens)
-    return tokens
+        some = [data["tokens_in"], data["tokens_out"]]
+    else:
+        some = [data["tokens"] if kind == "asked" else data.get("tokens", 0)]
+    for tokens in some:
+        if type(tokens) is not int or not 0 <= tokens <= MOST:
+            raise ValueError(tokens)
+    return sum(some)

@@ -22,15 +22,16 @@ def fingerprint(payload: Any) -> str:
 
     It is the same in every process and on every machine, today and in a year.
     """
-    return sha256(json.dumps(_canonical(payload), sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(canonical(payload), sort_keys=True).encode()).hexdigest()
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
+    """The one form of all that say the same."""
     match value:
         case dict():
-            return {key: _canonical(each) for key, each in value.items() if key not in VOLATILE}
+            return {key: canonical(each) for key, each in value.items() if key not in VOLATILE}
         case list() | tuple():
-            return [_canonical(each) for each in value]
+            return [canonical(each) for each in value]
         case str():
             return " ".join(unicodedata.normalize("NFC", value).split())
         case float() if value.is_integer():

@@ -41,11 +41,16 @@ def _feed(write: Callable[[bytes], None], value: Any) -> None:
         for each in value:
             _feed(write, each)
     elif isinstance(value, str):
-        _feed_text(write, b"t", re.sub(r"\s+", " ", unicodedata.normalize("NFC", value)).strip())
+        _feed_text(write, b"t", spelled(value))
     elif value is None or isinstance(value, bool):
         _feed_text(write, b"c", str(value))
     else:
         _feed_text(write, b"n", str(int(value) if value == int(value) else value))
+
+
+def spelled(text: str) -> str:
+    """The one spelling of all that say the same."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).strip()
 
 
 def _feed_text(write: Callable[[bytes], None], tag: bytes, text: str) -> None:

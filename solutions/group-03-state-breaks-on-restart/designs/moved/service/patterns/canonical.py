@@ -1,11 +1,15 @@
 """Canonical data model: many sources, one shape, and nobody behind the door knows where a booking came from."""
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
+
+MOST = 10**14  # cents of one booking
 
 
 class Unmappable(Exception):
@@ -44,7 +48,7 @@ def to_canonical(raw: dict[str, Any], source: str) -> Booking:
         raise Unmappable(source)
     try:
         return _mappings[source](raw)
-    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, OSError) as error:
         raise Unmappable(f"{source}: {error!r}") from error
 
 
@@ -63,19 +67,23 @@ def _partner(raw: dict[str, Any]) -> Booking:
 
 
 def _counter(raw: dict[str, Any]) -> Booking:
+    if type(raw["dst"]) is not bool:
+        raise ValueError(raw["dst"])
     local = datetime.fromisoformat(raw["local"]).replace(tzinfo=ZoneInfo("Europe/Berlin"), fold=not raw["dst"])
     return _booking("counter", raw, raw["no"], _cents(raw["amount"].replace(",", ".")), local, "no", "amount", "local", "dst")
 
 
 def _cents(euros: str) -> int:
-    cents = Decimal(euros) * 100
-    if not isinstance(euros, str) or cents != int(cents):
+    if not re.fullmatch(r"-?\d{1,12}(\.\d{1,2})?", euros):
         raise ValueError(euros)
-    return int(cents)
+    return int(Decimal(euros) * 100)
 
 
 def _booking(source: str, raw: dict[str, Any], number: Any, cents: int, moment: datetime, *known: str) -> Booking:
+    if type(number) not in (int, str) or abs(cents) > MOST:
+        raise ValueError(number, cents)
     extra = {name: value for name, value in raw.items() if name not in known}
+    json.dumps([number, extra], ensure_ascii=False).encode()  # raises where it cannot be told again
     at = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Booking(f"{source}:{number}", source, cents, at, extra)
 

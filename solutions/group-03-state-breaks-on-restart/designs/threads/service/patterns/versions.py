@@ -33,7 +33,8 @@ class Versions:
     def get(self, document: str, version: int | None = None) -> tuple[int, str] | None:
         """(version, text) of that version, or of the newest; None if there is no such."""
         row = self.db.execute(
-            "SELECT version, text FROM texts WHERE document = ? AND ? IN (version, 0) ORDER BY version DESC LIMIT 1",
-            (document, version or 0),
+            """SELECT version, text FROM texts WHERE document = :document AND coalesce(:version, version) = version
+               ORDER BY version DESC LIMIT 1""",
+            {"document": document, "version": version},
         ).fetchone()
         return (row["version"], row["text"]) if row else None
