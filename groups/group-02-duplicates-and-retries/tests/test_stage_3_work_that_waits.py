@@ -535,6 +535,7 @@ def test_an_edit_overwrites_no_save(scene, incident):
         await asyncio.sleep(1.0)
         edit = await _append(house, other, parts[4], "two")  # takes longer
         saved = await saving
+        house.replicas[1].crash()  # so it is the other one that makes the edit, and has read what was before
         (end,) = await _ends(house, [edit])
         return first, saved, end, _split(await house.text(other))
 
