@@ -80,6 +80,7 @@ class GroupOutcome:
     tests: tuple[TestOutcome, ...]
     seconds: float
     ours: str = ""
+    unconfined: str = ""  # why it ran outside the sandbox, if it did
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,10 @@ LIMITS = {
 }
 """By the names of RLIMIT_*; bytes, but where a comment says otherwise."""
 
-SCRATCH = "/scratch"
-"""Where what is enclosed keeps the disks of its hosts: a file system of its own, of limited size."""
+DISKS = "/dev/shm"
+"""Where what is enclosed keeps the disks of its hosts: a file system of its own, so that to fill it harms nobody."""
+
+_TMP_BYTES = str(512 * MIB)
 
 VIEW = "/view"
 """An empty folder, in which `host/confine.py` puts together what a host sees."""
@@ -53,7 +55,8 @@ def enclose(arguments: Sequence[str], *, writable: Sequence[Path] = ()) -> list[
     Unconfined.
     """
     command = [_bubblewrap(), "--unshare-all", "--unshare-user", "--uid", _NOBODY, "--gid", _NOBODY, "--cap-add", "ALL"]
-    command += ["--die-with-parent", "--new-session", "--clearenv", "--tmpfs", "/tmp", "--dir", SCRATCH, "--dir", VIEW]
+    command += ["--die-with-parent", "--new-session", "--clearenv", "--dir", DISKS, "--dir", VIEW]
+    command += ["--size", _TMP_BYTES, "--tmpfs", "/tmp"]
     for name, value in environment().items():
         command += ["--setenv", name, value]
     for path in system():
@@ -70,7 +73,6 @@ def environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "HOME": "/nonexistent",
-        "TMPDIR": SCRATCH,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

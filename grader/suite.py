@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from grader.curriculum import Group
     from grader.sim import Forkserver
 
+_MOST_TO_COMPILE = 1024 * sandbox.MIB
 _LONGEST_COMPILE = 10  # seconds: what takes longer is compiled by the host that imports it, below its limits
 
 
@@ -75,7 +76,8 @@ def run(
             except BaseException:
                 _end(process)
                 raise
-    return complete(group, seed, expected, tests, time.monotonic() - began, printed, on_test)
+    outcome = complete(group, seed, expected, tests, time.monotonic() - began, printed, on_test)
+    return replace(outcome, unconfined=refused)
 
 
 def complete(
@@ -239,8 +241,10 @@ def _compile(service: Path) -> None:
     if pid == 0:
         try:
             import compileall
+            import resource
 
             signal.alarm(_LONGEST_COMPILE)
+            resource.setrlimit(resource.RLIMIT_AS, (_MOST_TO_COMPILE, _MOST_TO_COMPILE))
             compileall.compile_dir(service, quiet=2)
         finally:
             os._exit(0)
@@ -277,7 +281,7 @@ def main() -> None:
     from grader.sim.forkserver import Forkserver
 
     if int(enclosed):
-        confine.limited_disk(sandbox.SCRATCH)
+        confine.limited_disk(sandbox.DISKS)
     forkserver = Forkserver.launch(int(seed), sandbox.system() if int(enclosed) else ())  # warms up beside us
     only = rest[1:] if rest else None
     sys.exit(play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=cores()))

@@ -90,14 +90,14 @@ def test_a_host_writes_its_disk_and_a_little_elsewhere(group: curriculum.Group) 
                 file.write(bytes(2**20))
         return "written"
     many = os.path.join(os.environ["DATA_DIR"], "many")
-    os.mkdir(many)
+    os.makedirs(many, exist_ok=True)
     return {
         "code": told(lambda: write(__file__)),
         "usr": told(lambda: write("/usr/x")),
         "root": told(lambda: write("/x")),
         "disk": told(lambda: write(os.environ["DATA_DIR"] + "/x")),
         "tmp": told(lambda: write("/tmp/x")),
-        "a lot": told(lambda: [write(f"{many}/{at}", 50) for at in range(8)]),
+        "a lot": told(lambda: [write(f"{many}/{at}", 50) for at in range(16)]),
         "elsewhere": told(lambda: [write(f"/tmp/{at}", 50) for at in range(4)]),
         "files": told(lambda: [write(f"/tmp/n{at}", 0) for at in range(20_000)]),
     }"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,6 +49,30 @@ PartName = Annotated[
 ]
 NewNumber = Annotated[str | None, typer.Argument(metavar="NUMBER", help="Such as 13.")]
 NewTitle = Annotated[str | None, typer.Argument(metavar="TITLE", help="What hurts: “Queues overflow”.")]
+Handed = Annotated[
+    list[Path], typer.Argument(metavar="PATH…", help="Submissions, or folders of them: folders, archives, git clones.")
+]
+Graded = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="Of which group they are: group-2.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the reports go, and what is known so far.")]
+Roster = Annotated[
+    Path | None, typer.Option("--roster", metavar="CSV", help="Who should hand in: a column id, and perhaps name.")
+]
+PrivateTests = Annotated[
+    Path | None, typer.Option("--tests", metavar="FOLDER", help="Tests of your own: test_*.py. No work sees them.")
+]
+WeightsFile = Annotated[
+    Path | None, typer.Option("--weights", metavar="TOML", help="Points by pattern: timeout = 20. Without it: alike.")
+]
+BatchSeeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", metavar="N", min=0, help="The same for all; may be given again. Without it: one, drawn."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the batch in --out.")]
+Regrade = Annotated[bool, typer.Option("--regrade", help="Judge all anew, and forget what is in --out.")]
+Scheduler = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask cluster: tcp://… (extra “cluster”).")
+]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Without a sandbox: they can read and change anything here.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -129,6 +154,40 @@ def solution(group: SolvedName = None, part: PartName = None, as_json: Json = Fa
     from grader.cli.solution import command
 
     return command(group, part, as_json=as_json)
+
+
+@app.command()
+def grade(
+    paths: Handed,
+    group: Graded = None,
+    out: Out = Path("report"),
+    roster: Roster = None,
+    tests: PrivateTests = None,
+    weights: WeightsFile = None,
+    seeds: BatchSeeds = None,
+    resume: Resume = False,
+    regrade: Regrade = False,
+    scheduler: Scheduler = None,
+    unsafe: Unsafe = False,
+    as_json: Json = False,
+) -> int:
+    """Grade submissions that nobody trusts, in a sandbox."""
+    from grader.cli.grade import command
+
+    return command(
+        paths,
+        group=group,
+        out=out,
+        roster=roster,
+        private=tests,
+        weights=weights,
+        seeds=seeds or (),
+        resume=resume,
+        regrade=regrade,
+        unsafe=unsafe,
+        scheduler=scheduler,
+        as_json=as_json,
+    )
 
 
 @app.command()

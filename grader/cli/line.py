@@ -32,6 +32,7 @@ LINES = {
     "new": Line(2, JSON),
 }
 STATUS = Line(0, JSON)  # `learn` alone
+ALWAYS_TYPERS = ("grade",)  # never without an option that has a value
 
 
 class Call(NamedTuple):
@@ -78,4 +79,4 @@ def plain(words: Sequence[str]) -> Call | None:
 
 def command_of(words: Sequence[str]) -> str:
     """The command that the words are about, however wrong they are."""
-    return next((word for word in words if word in LINES), "status")
+    return next((word for word in words if word in LINES or word in ALWAYS_TYPERS), "status")

@@ -21,7 +21,7 @@ VIEW = "/view"
 _VIEW_SIZE = "size=64m,nr_inodes=8192"
 """Of what a host may write beside its data folder: /tmp and /dev/shm."""
 
-_SCRATCH_SIZE = "size=256m,nr_inodes=32768"
+_DISKS_SIZE = "size=640m,nr_inodes=32768"
 
 _NEWNS, _NEWPID = 0x0002_0000, 0x2000_0000
 _RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
@@ -46,7 +46,7 @@ def new_process_tree() -> None:
 
 def limited_disk(folder: str) -> None:
     """From now on `folder` is a file system of its own, empty and of limited size. For the trusted side."""
-    _mount("none", folder, "tmpfs", _NOSUID | _NODEV, _SCRATCH_SIZE)
+    _mount("none", folder, "tmpfs", _NOSUID | _NODEV, _DISKS_SIZE)
 
 
 def enter(system: Sequence[str], readable: Sequence[str], writable: Sequence[str]) -> None:
@@ -128,7 +128,7 @@ _MACHINES = {
             41,             # socket; what a service needs comes as socketpair
             57, 58, 59, 322,  # fork, vfork, execve, execveat
             101, 310, 311, 312,  # ptrace, process_vm_readv, process_vm_writev, kcmp
-            434, 438,       # pidfd_open, pidfd_getfd
+            434, 438, 203,  # pidfd_open, pidfd_getfd, sched_setaffinity
             272, 308, 161, 155, 165, 166,  # unshare, setns, chroot, pivot_root, mount, umount2
             428, 429, 430, 431, 432, 433, 442,  # open_tree, move_mount, fs…, mount_setattr
             303, 304, 133, 259,  # name_to_handle_at, open_by_handle_at, mknod, mknodat
@@ -146,7 +146,7 @@ _MACHINES = {
             198,
             221, 281,
             117, 270, 271, 272,
-            434, 438,
+            434, 438, 122,
             97, 268, 51, 41, 40, 39,
             428, 429, 430, 431, 432, 433, 442,
             264, 265, 33,

@@ -133,6 +133,12 @@ class CalibrateResult(Struct, kw_only=True):
     calibrations: list[Calibration]
 
 
+class GradeResult(Struct, kw_only=True):
+    group: str
+    submissions: Annotated[int, Meta(description="how many are graded")]
+    files: Annotated[list[str], Meta(description="the reports; grades.json has the schema brownout-grade/1")]
+
+
 class NewResult(Struct, kw_only=True):
     group: str
     folders: Annotated[list[str], Meta(description="what was made, from the workspace")]
@@ -192,13 +198,19 @@ class Calibrate(Answer, tag="calibrate"):
     result: CalibrateResult | None = None
 
 
+class Grade(Answer, tag="grade"):
+    """`learn grade`"""
+
+    result: GradeResult | None = None
+
+
 class New(Answer, tag="new"):
     """`learn new`"""
 
     result: NewResult | None = None
 
 
-AnyAnswer = Status | Next | Trigger | Check | HintAnswer | Reset | SolutionAnswer | Verify | Calibrate | New
+AnyAnswer = Status | Next | Trigger | Check | HintAnswer | Reset | SolutionAnswer | Grade | Verify | Calibrate | New
 ANSWERS: dict[str, type[AnyAnswer]] = {
     "status": Status,
     "next": Next,
@@ -207,6 +219,7 @@ ANSWERS: dict[str, type[AnyAnswer]] = {
     "hint": HintAnswer,
     "reset": Reset,
     "solution": SolutionAnswer,
+    "grade": Grade,
     "verify": Verify,
     "calibrate": Calibrate,
     "new": New,

@@ -282,3 +282,5 @@ def _print_verdict(
             say(
                 "bad", "red", f"{green}Not there yet: {count}{place} {'is' if len(red) == 1 else 'are'} red.", *commands
             )
+    if outcome.unconfined:
+        console.print(Text(f"  Your service ran outside a sandbox: {clean(outcome.unconfined)}", style="dim"))

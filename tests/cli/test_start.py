@@ -94,5 +94,5 @@ def test_every_command_is_declared() -> None:
         (command.name or (command.callback and command.callback.__name__))
         for command in declared.app.registered_commands
     }
-    assert names == set(cli.LINES)
+    assert names == {*cli.LINES, *cli.ALWAYS_TYPERS}
     assert isinstance(declared.app, typer.Typer)

@@ -1,0 +1,108 @@
+"""The grade book of a batch: who has handed in what, what it is worth, and what all that depends on. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from grader.grade.ingest import Submission
+from grader.grade.journal import Terms
+from grader.grade.marks import Marks, marks_of
+from grader.grade.roster import Learner, whose
+from grader.outcome import GroupOutcome, Verdict
+
+SCHEMA: Final = "brownout-grade/1"
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """One submission, or a learner of the roster who has handed in nothing."""
+
+    submission: str  # its name; empty where there is none
+    learner: str  # id in the roster; empty where there is no roster, or nobody's
+    name: str  # of the learner, if the roster has it
+    digest: str  # SHA-256 of the work
+    files: list[str]
+    odd: list[str]  # what was left out of what was handed in, and why
+    same_as: list[str]  # other submissions of the very same work
+    marks: Marks | None  # None: the grader could not judge it, which is no fault of the learner's
+    outcomes: tuple[GroupOutcome, ...]  # one for each seed
+
+    @property
+    def ours(self) -> str:
+        """Why the grader could not judge it; empty if it could."""
+        for outcome in self.outcomes:
+            if outcome.ours:
+                return outcome.ours
+            for test in outcome.tests:
+                if test.verdict is Verdict.OURS:
+                    return test.failure.sees if test.failure else "a test broke"
+        return ""
+
+
+class Book(msgspec.Struct, kw_only=True):
+    """All rows, in the order of the roster or by name, and what they depend on."""
+
+    terms: Terms
+    weights: Mapping[str, float]
+    rows: list[Row]
+    strangers: list[str]  # submissions of nobody in the roster
+    schema: Literal["brownout-grade/1"] = SCHEMA
+
+    @property
+    def spoilt(self) -> list[Row]:
+        return [row for row in self.rows if row.submission and row.marks is None]
+
+
+def book(
+    submissions: Sequence[Submission],
+    found: Mapping[str, tuple[GroupOutcome, ...]],
+    terms: Terms,
+    weights: Mapping[str, float],
+    roster: Sequence[Learner] = (),
+) -> Book:
+    """The book of all submissions whose outcomes are known."""
+    alike: dict[str, list[str]] = {}
+    for submission in submissions:
+        if submission.files:
+            alike.setdefault(submission.digest, []).append(submission.name)
+    rows, strangers, seen = [], [], set()
+    for submission in submissions:
+        if submission.digest not in found:
+            continue
+        learner = whose(submission.name, list(roster)) if roster else None
+        if roster and learner is None:
+            strangers.append(submission.name)
+        if learner is not None:
+            seen.add(learner.id)
+        outcomes = found[submission.digest]
+        rows.append(
+            Row(
+                submission=submission.name,
+                learner=learner.id if learner else "",
+                name=learner.name if learner else "",
+                digest=submission.digest,
+                files=sorted(submission.files),
+                odd=list(submission.odd),
+                same_as=[name for name in alike.get(submission.digest, ()) if name != submission.name],
+                marks=marks_of(outcomes, weights),
+                outcomes=outcomes,
+            )
+        )
+    rows += [_missing(learner, sum(weights.values())) for learner in roster if learner.id not in seen]
+    return Book(terms=terms, weights=weights, rows=rows, strangers=strangers)
+
+
+def _missing(learner: Learner, most: float) -> Row:
+    return Row(
+        submission="",
+        learner=learner.id,
+        name=learner.name,
+        digest="",
+        files=[],
+        odd=["nothing was handed in"],
+        same_as=[],
+        marks=Marks(0.0, most, ()),
+        outcomes=(),
+    )

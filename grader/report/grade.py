@@ -1,0 +1,167 @@
+"""A graded batch as a screen for the instructor, and as a text for each learner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import mean
+from typing import TextIO
+
+from grader.curriculum import Group
+from grader.grade.book import Book, Row
+from grader.outcome import GroupOutcome, TestOutcome, Verdict
+from grader.report.ink import Ink, clean
+
+_BANDS = ((100.0, "100 %"), (75.0, "75–99 %"), (50.0, "50–74 %"), (25.0, "25–49 %"), (0.0, "0–24 %"))
+_MOST_NAMED = 8
+_BAR = 40  # columns
+
+
+def screen(group: Group, book: Book, files: Sequence[str], seconds: float, ink: Ink) -> str:
+    """How the batch has done, what an instructor has to look at, and where the rest is."""
+    graded = [row for row in book.rows if row.marks is not None]
+    left = f"Group {group.number} · {group.title}"
+    right = f"{len(book.rows)} submissions · {_span(seconds)}"
+    lines = [ink.bold(left) + " " * max(2, ink.width - len(left) - len(right)) + ink.dim(right), ""]
+    lines += _histogram(graded, ink)
+    lines += ["", *_patterns(group, graded, ink)]
+    lines += _remarks(book, ink)
+    lines += ["", f"  seeds    {' '.join(map(str, book.terms.seeds))}"]
+    lines += [f"  files    {files[0]}", *(f"           {file}" for file in files[1:])] if files else []
+    if not book.terms.sandbox:
+        lines += ["", ink.warn("! Graded without a sandbox (--unsafe): this work could read and change anything here.")]
+    return "\n".join(lines) + "\n"
+
+
+def _histogram(rows: Sequence[Row], ink: Ink) -> list[str]:
+    counts = [0] * len(_BANDS)
+    for row in rows:
+        assert row.marks is not None
+        share = 100 * row.marks.points / row.marks.most if row.marks.most else 0.0
+        counts[next(at for at, (least, _) in enumerate(_BANDS) if share >= least - 1e-9)] += 1
+    top = max(counts, default=0) or 1
+    block = "█" if ink.unicode else "#"
+    return [
+        f"  {label:>8}  {ink.good(block * round(_BAR * count / top))}{' ' if count else ''}{count}"
+        for (_, label), count in zip(_BANDS, counts, strict=True)
+    ]
+
+
+def _patterns(group: Group, rows: Sequence[Row], ink: Ink) -> list[str]:
+    lines = []
+    for name in dict.fromkeys(each.pattern for row in rows if row.marks for each in row.marks.patterns):
+        shares = [
+            each.passed / each.tests
+            for row in rows
+            if row.marks
+            for each in row.marks.patterns
+            if each.pattern == name and each.tests
+        ]
+        title = group.patterns[name].title if name in group.patterns else name
+        lines.append(f"  {title:<34.34} {ink.dim('tests passed, on average')} {mean(shares or [0.0]):>4.0%}")
+    return lines
+
+
+def _remarks(book: Book, ink: Ink) -> list[str]:
+    lines: list[str] = []
+
+    def remark(what: str, named: Sequence[str]) -> None:
+        if named:
+            more = f", and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+            lines.extend(["", f"{ink.warn('!')} {what}:"])
+            lines.extend(f"    {clean(name)}" for name in named[:_MOST_NAMED])
+            lines.extend([f"    {more[2:]}"] if more else [])
+
+    remark(
+        "Not judged, by no fault of the learner's; --resume tries again",
+        [f"{r.submission}: {r.ours}" for r in book.spoilt],
+    )
+    alike = {tuple(sorted([row.submission, *row.same_as])) for row in book.rows if row.same_as}
+    remark("The very same work", [", ".join(names) for names in sorted(alike)])
+    remark("Odd", [f"{row.submission or row.learner}: {each}" for row in book.rows for each in row.odd])
+    tampered = [row.submission for row in book.rows if any(_tampered(outcome) for outcome in row.outcomes)]
+    remark("Spoke to the simulation as no service does", tampered)
+    remark("In no roster", book.strangers)
+    return lines
+
+
+def _tampered(outcome: GroupOutcome) -> bool:
+    return any(test.verdict is Verdict.TAMPERED for test in outcome.tests)
+
+
+def feedback(group: Group, book: Book, row: Row) -> str:
+    """What a learner is told: points, and for each red test what production sees, where, and the story."""
+    lines = [f"Group {group.number} · {group.title}", ""]
+    if row.marks is None:
+        lines += [f"Not judged, by no fault of yours: {clean(row.ours)}", ""]
+    else:
+        lines += [f"{row.marks.points:.1f} of {row.marks.most:.1f} points", ""]
+        for each in row.marks.patterns:
+            title = group.patterns[each.pattern].title if each.pattern in group.patterns else each.pattern
+            lines.append(
+                f"  {title:<34} {each.passed:>3} of {each.tests:<3} tests   {each.points:6.1f} of {each.most:.1f}"
+            )
+    lines += [f"  ! {clean(each)}" for each in row.odd]
+    for outcome in row.outcomes:
+        for test in outcome.tests:
+            if test.verdict is not Verdict.PASSED:
+                lines += ["", *_told(test, outcome.seed)]
+    lines += ["", f"The work: {row.digest}", f"The tests: {book.terms.tests}"]
+    lines += [f"Versions: {', '.join(f'{name} {version}' for name, version in sorted(book.terms.versions.items()))}"]
+    lines += [f"Again: learn check {group.id} --seed {seed}" for seed in book.terms.seeds]
+    return "\n".join(lines) + "\n"
+
+
+def _told(test: TestOutcome, seed: int) -> list[str]:
+    lines = [f"✗ {clean(test.title)}", f"  {clean(test.id)}, seed {seed}: {test.verdict.value}"]
+    if test.failure is not None:
+        lines.append(f"  production sees  {clean(test.failure.sees)}")
+        lines += [f"  where            {clean(place.file)}:{place.line}" for place in test.failure.where]
+        lines += [f"  {'story' if at == 0 else '':<17}{clean(line)}" for at, line in enumerate(test.failure.story)]
+        lines += [f"  printed          {clean(line)}" for line in test.failure.printed]
+    return lines
+
+
+class Progress:
+    """One line that says how far the batch is, with the time that is left. Silent where nobody watches."""
+
+    def __init__(self, stream: TextIO, ink: Ink, works: int) -> None:
+        self._stream = stream if stream.isatty() else None
+        self._ink = ink
+        self._works = works
+        self._done = 0
+        self._known = 0
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self._draw("warming up …")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._draw("")
+
+    def known(self) -> None:
+        """One more that was judged before."""
+        self._known += 1
+        self._done += 1
+
+    def done(self, _: str) -> None:
+        """One more is judged."""
+        self._done += 1
+        spent = time.monotonic() - self._began
+        judged = self._done - self._known
+        left = spent / judged * (self._works - self._done) if judged else 0.0
+        width = 24
+        full = round(width * self._done / self._works)
+        bar = ("█" if self._ink.unicode else "#") * full + ("░" if self._ink.unicode else ".") * (width - full)
+        self._draw(f"{bar} {self._done} of {self._works}   {_span(left)} left")
+
+    def _draw(self, text: str) -> None:
+        if self._stream:
+            self._stream.write("\r\x1b[K" + text[: self._ink.width - 1])
+            self._stream.flush()
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,252 @@
+"""Batches: what is handed in, marked, kept, resumed; and what becomes of them when something dies."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from grader import sandbox
+from grader.grade.journal import NAME
+from tests.attacks.target import app, make
+
+needs_sandbox = pytest.mark.skipif(bool(sandbox.refusal()), reason=f"there is no sandbox here: {sandbox.refusal()}")
+
+ANSWER = """
+    @app.put("/kept")
+    async def put(request: Request):
+        open(os.environ["DATA_DIR"] + "/kept", "wb").write(await request.body())
+        return {}
+
+    @app.get("/kept")
+    async def get():
+        return open(os.environ["DATA_DIR"] + "/kept").read()
+"""
+HALF = app().replace("\n    return app", f"{ANSWER}\n    return app")
+"""Passes two of the four tests."""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    make(tmp_path)
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+def hand_in(workspace: Path, name: str, text: str) -> None:
+    folder = workspace / "in" / name / "service"
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text(text)
+
+
+def learn(workspace: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grader.cli", "grade", *words]
+    return subprocess.run(command, cwd=workspace, capture_output=True, text=True, timeout=120, check=False)
+
+
+def rows(workspace: Path) -> dict[str, dict[str, str]]:
+    with (workspace / "report" / "grades.csv").open(newline="") as stream:
+        return {row["submission"] or row["id"]: row for row in csv.DictReader(stream)}
+
+
+def kept(workspace: Path) -> list[str]:
+    """The digests in the journal, one for each result."""
+    lines = (workspace / "report" / NAME).read_bytes().split(b"\n")[1:-1]
+    return [json.loads(line)["digest"] for line in lines]
+
+
+BATCH = ("in", "--group", "group-1", "--seed", "1")
+
+
+@needs_sandbox
+def test_marks_are_the_share_of_the_tests_that_pass(workspace: Path) -> None:
+    hand_in(workspace, "ada", HALF)
+    hand_in(workspace, "bob", app())
+    hand_in(workspace, "carol", app())
+    (workspace / "roster.csv").write_text("id,name\nada,Ada\nbob,=1+1\ndora,Dora\n")
+    done = learn(workspace, *BATCH, "--roster", "roster.csv")
+    assert done.returncode == 1, done.stderr
+    found = rows(workspace)
+    assert {name: row["points"] for name, row in found.items()} == {
+        "ada": "50.00",
+        "bob": "25.00",
+        "carol": "25.00",
+        "dora": "0.00",
+    }
+    assert found["bob"]["same work as"] == "carol"
+    assert found["bob"]["name"] == "'=1+1"
+    assert found["dora"]["odd"] == "nothing was handed in"
+    assert "In no roster" in done.stdout
+    feedback = (workspace / "report/learners/ada/feedback.txt").read_text()
+    assert "50.0 of 100.0 points" in feedback
+    assert "production sees" in feedback
+    results = json.loads((workspace / "report/learners/ada/results.json").read_text())
+    assert results["score"] == 50.0
+    assert [test["status"] for test in results["tests"]].count("passed") == 2
+    classroom = json.loads((workspace / "report/learners/ada/classroom.json").read_text())
+    assert (classroom["status"], classroom["max_score"]) == ("fail", 100.0)
+    assert len(kept(workspace)) == 2  # the same work is judged once
+
+
+@needs_sandbox
+def test_weights_and_private_tests_count(workspace: Path) -> None:
+    hand_in(workspace, "ada", app())
+    (workspace / "weights.toml").write_text("lid = 8\nprivate = 2\n")
+    private = workspace / "mine"
+    private.mkdir()
+    (private / "test_mine.py").write_text(
+        "import pytest\npytestmark = pytest.mark.stage(1)\n\ndef test_mine(scene):\n    'Mine.'\n    assert scene\n"
+    )
+    done = learn(workspace, *BATCH, "--weights", "weights.toml", "--tests", "mine")
+    assert done.returncode == 1, done.stderr
+    assert rows(workspace)["ada"]["points"] == "4.00"
+
+
+@needs_sandbox
+def test_the_same_again_is_the_same_verdict(workspace: Path) -> None:
+    hand_in(workspace, "ada", HALF)
+    books = []
+    for _ in range(2):
+        learn(workspace, *BATCH, "--regrade")
+        book = json.loads((workspace / "report/grades.json").read_text())
+        (outcome,) = book["rows"][0]["outcomes"]
+        books.append([book["terms"], *[(test["id"], test["verdict"], test["digest"]) for test in outcome["tests"]]])
+    assert books[0] == books[1]
+
+
+@needs_sandbox
+def test_a_kill_loses_nothing_and_counts_nothing_twice(workspace: Path) -> None:
+    for number in range(12):
+        hand_in(workspace, f"learner-{number:02}", app(at_import=f"# {number}"))
+    command = [sys.executable, "-m", "grader.cli", "grade", *BATCH]
+    before: Sequence[str] = ()
+    for round_ in range(3):
+        process = subprocess.Popen(
+            [*command, *(["--resume"] if round_ else [])],
+            cwd=workspace,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until = time.monotonic() + 60
+        while time.monotonic() < until and process.poll() is None:
+            if (workspace / "report" / NAME).exists() and len(kept(workspace)) >= 3 * (round_ + 1):
+                break
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        assert kept(workspace)[: len(before)] == list(before)
+        before = kept(workspace)
+    with (workspace / "report" / NAME).open("ab") as stream:
+        stream.write(b'{"digest": "half a li')
+    done = learn(workspace, *BATCH, "--resume")
+    assert done.returncode == 1, done.stderr
+    assert len(kept(workspace)) == len(set(kept(workspace))) == 12
+    assert {row["points"] for row in rows(workspace).values()} == {"25.00"}
+
+
+@needs_sandbox
+def test_ctrl_c_reports_what_is_known_and_leaves_nothing_running(workspace: Path) -> None:
+    for number in range(12):
+        hand_in(workspace, f"learner-{number:02}", app(at_import=f"# {number}"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grader.cli", "grade", *BATCH],
+        cwd=workspace,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not ((workspace / "report" / NAME).exists() and len(kept(workspace)) >= 3):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "go on with  learn grade … --resume" in said
+    assert 3 <= len(rows(workspace)) < 12
+
+
+@needs_sandbox
+def test_a_session_that_is_killed_is_started_anew(workspace: Path) -> None:
+    for number in range(8):
+        hand_in(workspace, f"learner-{number:02}", app(at_import=f"# {number}"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grader.cli", "grade", *BATCH], cwd=workspace, stdout=subprocess.DEVNULL
+    )
+    killed: set[int] = set()
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None and len(killed) < 2:
+        for pid in _sessions(process.pid) - killed:
+            time.sleep(1.0)
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+    assert process.wait(60) == 1
+    assert len(killed) >= 2
+    assert {row["points"] for row in rows(workspace).values()} == {"25.00"}
+
+
+def _sessions(pid: int) -> set[int]:
+    found = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in task.read_text().split()]
+            found |= {each for each in children if b"grade.session" in Path(f"/proc/{each}/cmdline").read_bytes()}
+        except OSError:
+            continue
+    return found
+
+
+def test_bad_words_get_one_line_and_the_command_that_mends_it(workspace: Path) -> None:
+    hand_in(workspace, "ada", app())
+    for words, said in (
+        (["in"], "which group is it"),
+        (["nowhere", "--group", "group-1"], "there is no nowhere"),
+        (["in", "--group", "group-9"], "group 9"),
+        (["in", "--group", "group-1", "--weights", "none.toml"], "cannot read none.toml"),
+        (["in", "--group", "group-1", "--roster", "none.csv"], "cannot read none.csv"),
+        (["in", "--group", "group-1", "--scheduler", "tcp://127.0.0.1:9"], ""),
+    ):
+        done = learn(workspace, *words)
+        assert done.returncode == 2, (words, done.stdout, done.stderr)
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert "Run: " in done.stderr
+
+
+@needs_sandbox
+def test_a_batch_that_is_there_is_not_overwritten(workspace: Path) -> None:
+    hand_in(workspace, "ada", app())
+    learn(workspace, *BATCH)
+    again = learn(workspace, *BATCH)
+    assert (again.returncode, "has a batch in it already" in again.stderr) == (2, True)
+    tests = workspace / "groups/group-01-kettle/group.toml"
+    tests.write_text(tests.read_text().replace("steam everywhere", "steam here and there"))
+    other = learn(workspace, *BATCH, "--resume")
+    assert (other.returncode, "is of other tests" in other.stderr) == (2, True)
+
+
+def test_without_a_sandbox_nothing_is_graded_unless_somebody_says_so(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(workspace, "ada", app())
+    monkeypatch.chdir(workspace)
+    monkeypatch.setattr(sandbox, "refusal", lambda: "there is no bubblewrap")
+    from grader.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["learn", "grade", *BATCH])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "there is no sandbox here (there is no bubblewrap)" in capsys.readouterr().err
+    sys.argv.append("--unsafe")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "Graded without a sandbox" in capsys.readouterr().out
