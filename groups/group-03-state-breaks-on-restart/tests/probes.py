@@ -185,7 +185,10 @@ def versions(ports, texts):
     versions = ports.versions(_db())
     seen = {"none": versions.get("document"), "numbers": [], "conflicts": []}
     for number, text in enumerate(texts):
-        seen["numbers"].append(versions.put("document", text, number))
+        try:
+            seen["numbers"].append(versions.put("document", text, number))
+        except ports.conflict:
+            seen["numbers"].append(f"{number + 1}: Conflict")
     for stale in (0, 1, len(texts) - 1, len(texts) + 1):
         try:
             versions.put("document", "late", stale)

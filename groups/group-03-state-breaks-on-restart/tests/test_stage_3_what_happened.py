@@ -154,7 +154,7 @@ def test_no_crash_comes_between_a_change_and_its_event(scene, incident):
         told += "" if explained else ", and an answer that was given is gone"
         return (right, told, house.story(told)), effects
 
-    results = enumerate_crashes(play, most=8, rng=rng)
+    results = enumerate_crashes(play, most=14, rng=rng)
     apart = [result for result in results if not result[0]]
     sees = f"in {len(apart)} of {len(results)} runs, all but one with a crash, a change and its event are apart: {(apart or [['', '']])[0][1]}"
     story = apart[0][2] if apart else ()
@@ -463,7 +463,7 @@ def test_a_crash_in_a_rebuild(scene, incident):
         told = f"the usage was {before.body}, and is {after.body}"
         return (before.body == after.body, told, house.story(told)), effects
 
-    results = enumerate_crashes(play, most=8, rng=rng)
+    results = enumerate_crashes(play, most=5, rng=rng)
     off = [result for result in results if not result[0]]
     sees = f"in {len(off)} of {len(results)} runs, all but one with a crash in a rebuild, the totals are wrong: {(off or [['', '']])[0][1]}"
     expect("off", len(off), at_most=0, unit="crash points", code="wrong-totals", sees=sees, story=off[0][2] if off else ())
