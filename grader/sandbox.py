@@ -107,7 +107,7 @@ def refusal() -> str:
     if trial.returncode == 0:
         return ""
     said = trial.stderr.decode("utf-8", "replace").strip().splitlines() or [f"it ends with {trial.returncode}"]
-    return said[-1][:200]
+    return "there are no user namespaces for us here" if "namespace" in said[-1] else said[-1][:100]
 
 
 def _bubblewrap() -> str:
