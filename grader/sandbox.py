@@ -33,11 +33,11 @@ LIMITS = {
 DISKS = "/dev/shm"
 """Where what is enclosed keeps the disks of its hosts: a file system of its own, so that to fill it harms nobody."""
 
-_TMP_BYTES = str(512 * MIB)
-
 VIEW = "/view"
-"""An empty folder, in which `host/confine.py` puts together what a host sees."""
+"""An empty folder, in which `host/confine.py`, which calls it by the same name, puts together what a host sees."""
 
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
+_TMP_BYTES = str(512 * MIB)
 _NOBODY = "65534"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _LIBRARIES = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
@@ -57,24 +57,13 @@ def enclose(arguments: Sequence[str], *, writable: Sequence[Path] = ()) -> list[
     command = [_bubblewrap(), "--unshare-all", "--unshare-user", "--uid", _NOBODY, "--gid", _NOBODY, "--cap-add", "ALL"]
     command += ["--die-with-parent", "--new-session", "--clearenv", "--dir", DISKS, "--dir", VIEW]
     command += ["--size", _TMP_BYTES, "--tmpfs", "/tmp"]
-    for name, value in environment().items():
+    for name, value in _ENVIRONMENT.items():
         command += ["--setenv", name, value]
     for path in system():
         command += ["--dev-bind" if path in _DEVICES else "--ro-bind", path, path]
     for folder in writable:
         command += ["--bind", str(folder), str(folder)]
     return [*command, "--remount-ro", "/", "--chdir", "/", "--", sys.executable, "-I", "-B", *arguments]
-
-
-def environment() -> dict[str, str]:
-    """Of what is enclosed: nothing of the caller's."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "HOME": "/nonexistent",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
 
 
 @cache

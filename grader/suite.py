@@ -8,6 +8,7 @@ test that left no outcome is a failure: silence proves nothing.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from grader import sandbox
 from grader.outcome import Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from grader.curriculum import Group
     from grader.sim import Forkserver
 
+_SILENCE = "no-outcome"
 _MOST_TO_COMPILE = 1024 * sandbox.MIB
 _LONGEST_COMPILE = 10  # seconds: what takes longer is compiled by the host that imports it, below its limits
 
@@ -98,6 +100,11 @@ def complete(
         if test.id not in tests and on_test:
             on_test(test)
     return GroupOutcome(group.id, seed, tuple(tests.get(test.id, test) for test in expected), seconds)
+
+
+def was_silent(test: TestOutcome) -> bool:
+    """Was a test expected, and not heard of?"""
+    return test.failure is not None and test.failure.code == _SILENCE
 
 
 def lay_out(group: Group, root: Path, pristine: Path, judged: Path) -> None:
@@ -179,7 +186,7 @@ class _Workers:
 
         if session.testsfailed:  # as pytest's own loop does: without a file of tests, the rest proves nothing
             raise session.Interrupted("a file of tests does not load")
-        silence = Failure("no-outcome", "the test ended without an outcome")
+        silence = Failure(_SILENCE, "the test ended without an outcome")
         chosen = [(item, test) for item in session.items if self._is_wanted(test := plugin.pending(item, silence))]
         items = [item for item, _ in chosen]
         self._write({"expected": [asdict(test) for _, test in chosen]})
@@ -251,6 +258,46 @@ def _compile(service: Path) -> None:
     os.waitpid(pid, 0)
 
 
+def launch(seed: int, *, enclosed: bool) -> Forkserver:
+    """The hosts' warm parent, warming up beside us; in the sandbox its hosts are confined, on disks of limited size."""
+    from grader.host import confine
+    from grader.sim.forkserver import Forkserver
+
+    if enclosed:
+        confine.limited_disk(sandbox.DISKS)
+    return Forkserver.launch(seed, sandbox.system() if enclosed else ())
+
+
+def preload() -> None:
+    """Import what every run of a suite needs, for all forks of this process."""
+    for module in ("pytest", "pytest_timeout", "grader.plugin", "grader.story.timeline", "grader.world.scene"):
+        importlib.import_module(module)
+
+
+def play_apart(
+    folder: str, seed: int, report: str, forkserver: Forkserver, *, only: Collection[str] | None = None
+) -> NoReturn:
+    """In a fork: run the suite, one test after the other, report to a file that `reported` reads, and leave."""
+    status = 1
+    try:
+        outcomes = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        printed = os.open(f"{report}.out", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for target, fd in ((0, null), (1, printed), (2, printed)):
+            os.dup2(fd, target)
+        status = play(folder, seed, outcomes, forkserver, stage=-1, only=only, width=1)
+    finally:
+        os._exit(status)
+
+
+def reported(group: Group, seed: int, report: Path, seconds: float, printed: bytes = b"") -> GroupOutcome:
+    """What `play_apart` has left in the file; `printed` is all there is to say of a run that printed nothing itself."""
+    lines = report.read_bytes().splitlines() if report.exists() else []
+    expected, tests = collect(lines)
+    own = report.with_name(f"{report.name}.out")
+    return complete(group, seed, expected, tests, seconds, (own.read_bytes() if own.exists() else b"") or printed)
+
+
 def cores() -> int:
     """How many processes can run at once here."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -277,12 +324,7 @@ def main() -> None:
 
     STAGE -1 is all; ENCLOSED is 1 in the sandbox, and 0 outside."""
     folder, seed, stage, report, enclosed, *rest = sys.argv[1:]
-    from grader.host import confine
-    from grader.sim.forkserver import Forkserver
-
-    if int(enclosed):
-        confine.limited_disk(sandbox.DISKS)
-    forkserver = Forkserver.launch(int(seed), sandbox.system() if int(enclosed) else ())  # warms up beside us
+    forkserver = launch(int(seed), enclosed=bool(int(enclosed)))
     only = rest[1:] if rest else None
     sys.exit(play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=cores()))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import platform
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,18 @@ from grader.host import confine
 from grader.outcome import TestOutcome, Verdict
 from tests import workspaces
 
-pytestmark = pytest.mark.skipif(bool(sandbox.refusal()), reason=f"there is no sandbox here: {sandbox.refusal()}")
+needs_sandbox = pytest.mark.skipif(bool(sandbox.refusal()), reason=f"there is no sandbox here: {sandbox.refusal()}")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces are Linux's")
+def test_where_the_machine_gives_namespaces_there_is_a_sandbox() -> None:
+    """So a fault of ours in the sandbox is red here, and does not pass for a machine that has none."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(ctypes.CDLL(None).unshare(0x1002_0000) & 1)  # users and mounts
+    gives = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert (sandbox.refusal() == "") is gives, sandbox.refusal()
+
 
 SECRET = "the grade book"
 
@@ -60,6 +74,7 @@ def seen(group: curriculum.Group, body: str) -> object:
     return json.loads(test.failure.sees)
 
 
+@needs_sandbox
 def test_a_host_sees_its_own_code_and_disk_and_the_interpreter(group: curriculum.Group, tmp_path: Path) -> None:
     (tmp_path / "grades.csv").write_text(SECRET)
     body = f"""
@@ -82,6 +97,7 @@ def test_a_host_sees_its_own_code_and_disk_and_the_interpreter(group: curriculum
     assert names == {"__init__.py", "app.py", "lid.py", "whistle.py", "null", "zero", "full", "random", "urandom"}
 
 
+@needs_sandbox
 def test_a_host_writes_its_disk_and_a_little_elsewhere(group: curriculum.Group) -> None:
     body = """
     def write(path, size=1):
@@ -114,6 +130,7 @@ def test_a_host_writes_its_disk_and_a_little_elsewhere(group: curriculum.Group) 
     }
 
 
+@needs_sandbox
 def test_a_host_reaches_nobody(group: curriculum.Group) -> None:
     body = """
     import ctypes
@@ -144,6 +161,7 @@ def test_a_host_reaches_nobody(group: curriculum.Group) -> None:
     assert set(found.values()) == {-1}
 
 
+@needs_sandbox
 def test_what_is_left_behind_ends_with_its_host(group: curriculum.Group) -> None:
     """A second life of a host finds its disk, and nothing else of the first."""
     body = """
@@ -158,6 +176,7 @@ def test_what_is_left_behind_ends_with_its_host(group: curriculum.Group) -> None
     assert json.loads(test.failure.sees) == {"disk": True, "tmp": False, "shm": False, "root": False}
 
 
+@needs_sandbox
 def test_memory_that_no_limit_of_python_knows_of_is_limited(group: curriculum.Group) -> None:
     body = """
     import mmap
@@ -169,6 +188,7 @@ def test_memory_that_no_limit_of_python_knows_of_is_limited(group: curriculum.Gr
     assert seen(group, body) == "OSError"
 
 
+@needs_sandbox
 def test_who_ends_himself_is_an_outcome(group: curriculum.Group) -> None:
     for body in ("import ctypes\nctypes.string_at(0)", "os.abort()", "import ctypes\nctypes.CDLL(None)._exit(0)"):
         test = look(group, body)

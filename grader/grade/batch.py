@@ -19,7 +19,7 @@ from grader import sandbox, suite
 from grader.curriculum import Group, Trouble
 from grader.grade.ingest import Submission
 from grader.grade.journal import Journal, Terms
-from grader.grade.judge import Job, SessionDied, judge
+from grader.grade.judge import Job, SessionDied, judge, keep_to_a_core
 from grader.outcome import GroupOutcome
 
 ATTEMPTS = 3
@@ -72,9 +72,9 @@ def plan(group: Group, pristine: Path, private: Path | None, *, confined: bool) 
     return Plan(group, files, confined)
 
 
-def local(width: int | None = None) -> AbstractContextManager[Executor]:
+def local() -> AbstractContextManager[Executor]:
     """An executor on this machine's cores."""
-    return ThreadPoolExecutor(width or suite.cores(), thread_name_prefix="judge")
+    return ThreadPoolExecutor(suite.cores(), initializer=keep_to_a_core)
 
 
 def cluster(address: str) -> AbstractContextManager[Executor]:
@@ -96,17 +96,15 @@ def run(
     submissions: Sequence[Submission],
     journal: Journal,
     executor: Executor,
-    on_result: Callable[[str], None] = lambda _: None,
+    on_result: Callable[[], None] = lambda: None,
 ) -> dict[str, tuple[GroupOutcome, ...]]:
     """The outcomes of each work, by its digest: those that the journal knows, and those that are judged now.
 
-    `on_result` hears of each digest as it becomes known. What nobody can judge has an outcome that is ours, and is not
+    `on_result` hears of each that is judged now. What nobody can judge has an outcome that is ours, and is not
     kept. Raises Unconfined.
     """
     works = {submission.digest: submission for submission in submissions}
     found = {digest: journal.known[digest] for digest in works if digest in journal.known}
-    for digest in found:
-        on_result(digest)
     tests = plan.digest
     attempts: dict[str, int] = {}
     waiting: dict[Future[tuple[GroupOutcome, ...]], str] = {}
@@ -145,7 +143,7 @@ def run(
                     if not any(outcome.ours for outcome in outcomes):
                         journal.keep(digest, outcomes)
                 found[digest] = outcomes
-                on_result(digest)
+                on_result()
     except BaseException:
         for future in waiting:
             future.cancel()

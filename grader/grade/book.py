@@ -51,6 +51,11 @@ class Book(msgspec.Struct, kw_only=True):
     schema: Literal["brownout-grade/1"] = SCHEMA
 
     @property
+    def whole(self) -> bool:
+        """Has everybody full marks?"""
+        return all(row.marks is not None and row.marks.points >= row.marks.most - 1e-9 for row in self.rows)
+
+    @property
     def spoilt(self) -> list[Row]:
         return [row for row in self.rows if row.submission and row.marks is None]
 

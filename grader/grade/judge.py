@@ -7,6 +7,7 @@ for each seed and set of tests.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -43,19 +44,24 @@ class Job(msgspec.Struct, frozen=True):
     pristine: Mapping[str, bytes]  # the group as it ships, with the private tests
     seeds: tuple[int, ...]
     confined: bool
-    core: bool = True  # keep to one core, so that nobody slows down his neighbour
 
 
 _here = threading.local()
 _benches: set[_Bench] = set()  # of all threads
-_cores = iter(range(10**9))
-_cores_lock = threading.Lock()
+_threads = itertools.count()
 
 
 def judge(job: Job) -> tuple[GroupOutcome, ...]:
     """The outcomes of a submission, one for each seed. Raises SessionDied, and Unconfined where there is no sandbox."""
     bench = _bench(job)
     return tuple(bench.session(seed).judge(job) for seed in job.seeds)
+
+
+def keep_to_a_core() -> None:
+    """What this thread judges runs on one core, another for each thread: so nobody slows down his neighbour."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        _here.core = cores[next(_threads) % len(cores)]
 
 
 def end() -> None:
@@ -88,7 +94,7 @@ class _Bench:
             (pristine / name).write_bytes(data)
         self.group = read_group(pristine / "group.toml")
         self._confined = job.confined
-        self._core = _next_core() if job.core else None
+        self._core: int | None = getattr(_here, "core", None)
         self._sessions: dict[int, _Session] = {}
 
     def session(self, seed: int) -> _Session:
@@ -105,14 +111,6 @@ class _Bench:
             session.close()
         with contextlib.suppress(OSError):
             self._folder.cleanup()
-
-
-def _next_core() -> int | None:
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    cores = sorted(os.sched_getaffinity(0))
-    with _cores_lock:
-        return cores[next(_cores) % len(cores)]
 
 
 class _Session:
@@ -148,11 +146,8 @@ class _Session:
         suite.lay_out(self._group, theirs, self._group.path, folder)
         report = work / "report"
         answer = self._ask({"folder": str(folder), "report": str(report), "seconds": SECONDS})
-        lines = report.read_bytes().splitlines() if report.exists() else []
-        printed = (work / "report.out").read_bytes() if (work / "report.out").exists() else b""
-        expected, tests = suite.collect(lines)
-        outcome = suite.complete(self._group, self._seed, expected, tests, float(answer["seconds"]), printed)
-        return _cut_short(outcome, set(tests)) if answer["over"] else outcome
+        outcome = suite.reported(self._group, self._seed, report, float(answer["seconds"]))
+        return _cut_short(outcome) if answer["over"] else outcome
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -179,10 +174,10 @@ class _Session:
         return found
 
 
-def _cut_short(outcome: GroupOutcome, heard: set[str]) -> GroupOutcome:
-    """The outcome of a run that was ended: what it had not come to is over a limit, and nothing is said of why."""
+def _cut_short(outcome: GroupOutcome) -> GroupOutcome:
+    """The outcome of a run that was ended: what it had not come to is over a limit."""
     over = Failure("limit-time", f"the submission was not done after {SECONDS:.0f} s of real time: this was not tried")
     tests = tuple(
-        test if test.id in heard else replace(test, verdict=Verdict.LIMIT, failure=over) for test in outcome.tests
+        replace(test, verdict=Verdict.LIMIT, failure=over) if suite.was_silent(test) else test for test in outcome.tests
     )
     return replace(outcome, tests=tests)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from grader.grade.book import Row
-from grader.outcome import Verdict
+from grader.outcome import TestOutcome, Verdict
 from grader.report.ink import clean
 
 _STATUS = {Verdict.PASSED: "pass", Verdict.OURS: "error"}
@@ -19,25 +19,28 @@ def classroom(row: Row) -> str:
     share: dict[str, float] = {}
     for each in row.marks.patterns if row.marks else ():
         share[each.pattern] = each.most / each.tests if each.tests else 0.0
-    outcomes = row.outcomes[:1]
-    tests = []
-    for outcome in outcomes:
+    worst: dict[str, TestOutcome] = {}  # over the seeds: a test counts if it passed with all of them
+    for outcome in row.outcomes:
         for test in outcome.tests:
-            status = _STATUS.get(test.verdict, "fail")
-            worth = sum(share.get(pattern, 0.0) for pattern in test.patterns)
-            file, _, name = test.id.partition("::")
-            tests.append(
-                {
-                    "name": clean(test.title),
-                    "status": status,
-                    "message": clean(test.failure.sees) if test.failure else "",
-                    "test_code": name,
-                    "filename": file,
-                    "line_no": 0,
-                    "duration": round(test.seconds * 1000),
-                    "score": round(worth, 2) if status == "pass" else 0.0,
-                }
-            )
+            if test.id not in worst or worst[test.id].verdict is Verdict.PASSED:
+                worst[test.id] = test
+    tests = []
+    for test in worst.values():
+        status = _STATUS.get(test.verdict, "fail")
+        worth = sum(share.get(pattern, 0.0) for pattern in test.patterns)
+        file, _, name = test.id.partition("::")
+        tests.append(
+            {
+                "name": clean(test.title),
+                "status": status,
+                "message": clean(test.failure.sees) if test.failure else "",
+                "test_code": name,
+                "filename": file,
+                "line_no": 0,
+                "duration": round(test.seconds * 1000),
+                "score": round(worth, 2) if status == "pass" else 0.0,
+            }
+        )
     whole = "error" if row.ours else "pass" if all(test["status"] == "pass" for test in tests) else "fail"
     most = round(row.marks.most, 2) if row.marks else 0.0
     return json.dumps({"version": 1, "status": whole, "max_score": most, "tests": tests}, indent=1) + "\n"

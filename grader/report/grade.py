@@ -125,12 +125,12 @@ def _told(test: TestOutcome, seed: int) -> list[str]:
 class Progress:
     """One line that says how far the batch is, with the time that is left. Silent where nobody watches."""
 
-    def __init__(self, stream: TextIO, ink: Ink, works: int) -> None:
+    def __init__(self, stream: TextIO, ink: Ink, works: int, known: int) -> None:
         self._stream = stream if stream.isatty() else None
         self._ink = ink
         self._works = works
-        self._done = 0
-        self._known = 0
+        self._done = known
+        self._known = known  # judged before
         self._began = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -140,17 +140,12 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._draw("")
 
-    def known(self) -> None:
-        """One more that was judged before."""
-        self._known += 1
-        self._done += 1
-
-    def done(self, _: str) -> None:
+    def done(self) -> None:
         """One more is judged."""
         self._done += 1
         spent = time.monotonic() - self._began
         judged = self._done - self._known
-        left = spent / judged * (self._works - self._done) if judged else 0.0
+        left = spent / judged * (self._works - self._done)
         width = 24
         full = round(width * self._done / self._works)
         bar = ("█" if self._ink.unicode else "#") * full + ("░" if self._ink.unicode else ".") * (width - full)

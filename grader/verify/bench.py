@@ -6,7 +6,6 @@ after another; as many go on at once as there are cores.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -162,10 +161,7 @@ def _session(
         printed = output.read()
         found = {}
         for number, (run, report) in enumerate(zip(runs, reports, strict=True)):
-            lines = report.read_bytes().splitlines() if report.exists() else []
-            expected, tests = suite.collect(lines)
-            said = report.with_suffix(".out").read_bytes() if report.with_suffix(".out").exists() else b""
-            found[run] = suite.complete(group, run.seed, expected, tests, seconds.get(number, 0.0), said or printed)
+            found[run] = suite.reported(group, run.seed, report, seconds.get(number, 0.0), printed)
         return found
 
 
@@ -174,13 +170,9 @@ def _session(
 
 def main() -> None:
     """`python -m grader.verify.bench`: an order on stdin; on stdout, as each run ends, its number and its seconds."""
-    from grader.sim.forkserver import Forkserver
-
     order = json.loads(sys.stdin.buffer.read())
-    forkserver = Forkserver.launch(order["seed"])  # warms up beside us
-
-    for module in ("pytest", "pytest_timeout", "grader.plugin", "grader.story.timeline", "grader.world.scene"):
-        importlib.import_module(module)  # for all forks
+    forkserver = suite.launch(order["seed"], enclosed=False)
+    suite.preload()
 
     running: dict[int, tuple[int, float]] = {}
     waiting = list(enumerate(order["runs"]))
@@ -190,7 +182,7 @@ def main() -> None:
             client = forkserver.another()
             pid = os.fork()
             if pid == 0:
-                _play(run, order["seed"], client)
+                suite.play_apart(run["folder"], order["seed"], run["report"], client, only=run["only"])
             client.close()
             running[pid] = number, time.monotonic()
         pid, _ = os.wait()
@@ -198,19 +190,6 @@ def main() -> None:
             number, began = running.pop(pid)
             os.write(1, f"{number} {time.monotonic() - began:.3f}\n".encode())
     forkserver.close()
-
-
-def _play(run: dict[str, Any], seed: int, forkserver: Any) -> None:
-    """In the child: run the suite, report to the file, and leave. Does not return."""
-    status = 1
-    try:
-        report = os.open(run["report"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        printed = os.open(f"{run['report']}.out", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        status = suite.play(run["folder"], seed, report, forkserver, stage=-1, only=run["only"], width=1)
-    finally:
-        os._exit(status)
 
 
 if __name__ == "__main__":

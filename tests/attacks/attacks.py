@@ -333,7 +333,7 @@ FILES = [
     Attack(
         "23-nested",
         "is in a folder of a folder, with what macOS leaves",
-        build=zipped({"hand in/work/service/app.py": WHOLE, "__MACOSX/hand in/work/service/app.py": b"x"}),
+        build=zipped({"hand in/mine/service/app.py": WHOLE, "__MACOSX/hand in/mine/service/app.py": b"x"}),
         least=HONEST,
     ),
 ]
@@ -464,7 +464,7 @@ MACHINE = [
         in_handler=safely(
             "if set(os.environ) - {'DATA_DIR', 'HOME', 'LANG', 'PATH', 'TZ'}: return dict(os.environ)\n"
             "import glob\n"
-            "found = glob.glob('/tmp/**', recursive=True) + glob.glob('/scratch/*/*')\n"
+            "found = glob.glob('/tmp/**', recursive=True) + glob.glob('/dev/shm/**', recursive=True)\n"
             "if any('theirs' in each or 'neighbour' in each for each in found): return found"
         ),
         least=HONEST,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader import sandbox
+from grader.curriculum import Group
 from grader.grade import batch, ingest, judge
 from grader.grade.book import Book, Row, book
 from grader.grade.journal import Journal
@@ -29,6 +30,7 @@ NEIGHBOURS = 6
 
 @dataclass
 class Judged:
+    group: Group
     book: Book
     processes: set[str]  # that came, and stayed
     outside: tuple[str, str]  # what lies around, before and after
@@ -65,7 +67,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     time.sleep(0.5)
     left = _processes() - others
     graded = book(submissions, found, journal.terms, read_weights(None, group))
-    return Judged(graded, left, (before, _outside(workspace)), seconds)
+    return Judged(group, graded, left, (before, _outside(workspace)), seconds)
 
 
 def _hand_in(attack: Attack, path: Path) -> None:
@@ -164,8 +166,8 @@ def test_no_report_passes_on_what_was_injected(judged: Judged) -> None:
         sheet.sheet(judged.book),
         gradescope.results(judged.book, row),
         classroom.classroom(row),
-        feedback(make_group(judged), judged.book, row),
-        screen(make_group(judged), judged.book, [], 1.0, Ink(coloured=False, unicode=True, width=80)),
+        feedback(judged.group, judged.book, row),
+        screen(judged.group, judged.book, [], 1.0, Ink(coloured=False, unicode=True, width=80)),
         junit.junit(judged.book),
     ]
     for text in texts:
@@ -174,24 +176,3 @@ def test_no_report_passes_on_what_was_injected(judged: Judged) -> None:
     ElementTree.fromstring(texts[-1])
     for line in texts[0].splitlines():
         assert not any(cell.strip('"').startswith(("=", "+", "@")) for cell in line.split(","))
-
-
-def make_group(judged: Judged):  # type: ignore[no-untyped-def]
-    from grader.curriculum import Group, Pattern, Stage
-
-    return Group(
-        id=judged.book.terms.group,
-        number=1,
-        path=Path(),
-        title="The kettle is attacked",
-        app="",
-        files=(),
-        imports=(),
-        prerequisites=(),
-        minutes=0,
-        ports={},
-        stages=(Stage(1, "steam", 1, ("lid",)),),
-        patterns={"lid": Pattern("lid", "Lid", "")},
-        bounds={},
-        shipped={},
-    )
