@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 SEQUENCE = (1, 2, 3, 5, 6, 8, 9)  # one after the other
 TOGETHER = (4, 7, 10, 11, 12)  # all at once, when the sequence is done
@@ -37,6 +37,9 @@ HINT_STEPS = ("symptom", "mechanism", "shape")
 class Trouble(Exception):
     """Something a person can mend: what is wrong, in one line, and the command that mends it."""
 
+    usage: ClassVar[bool] = True
+    """Is it the words, or what they name? Otherwise it is the grader, or what it stands on."""
+
     def __init__(self, what: str, mend: str = "") -> None:
         super().__init__(what)
         self.what = what
@@ -53,6 +56,8 @@ class UnknownName(Trouble):
 
 class BrokenGroup(Trouble):
     """A group.toml or hints.toml that does not say what it must."""
+
+    usage = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,10 @@ _MISTAKES = frozenset(
 _KINDS = {
     "todo": Verdict.TODO,
     "limit-time": Verdict.LIMIT,
+    "limit-stall": Verdict.LIMIT,
     "limit-cpu": Verdict.LIMIT,
     "limit-memory": Verdict.LIMIT,
+    "killed-from-outside": Verdict.LIMIT,
     "flood": Verdict.LIMIT,
     "garbage": Verdict.TAMPERED,
     "deadlock": Verdict.FAILED,

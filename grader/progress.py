@@ -39,6 +39,8 @@ class Locked(Trouble):
 class NewerState(Trouble):
     """progress.json was written by a later version of this program."""
 
+    usage = False
+
 
 @dataclass(slots=True)
 class GroupProgress:

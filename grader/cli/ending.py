@@ -11,8 +11,8 @@ from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
-from grader.curriculum import BrokenGroup, NoWorkspace, Trouble, find_workspace
-from grader.progress import Locked, NewerState
+from grader.curriculum import NoWorkspace, Trouble, find_workspace
+from grader.progress import Locked
 from grader.report.ink import clean, ink
 
 
@@ -91,10 +91,8 @@ def _diagnose(error: Exception) -> tuple[Exit, str, str]:
     match error:
         case Locked():
             return Exit.LOCKED, error.what, error.mend
-        case BrokenGroup() | NewerState():
-            return Exit.OURS, error.what, error.mend
         case Trouble():
-            return Exit.USAGE, error.what, error.mend
+            return Exit.USAGE if error.usage else Exit.OURS, error.what, error.mend
     kept = _keep_traceback(error)
     import traceback
 

@@ -6,31 +6,43 @@ ours.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from platform import python_version
 
 from grader import sandbox, suite
 from grader.curriculum import Group, Trouble
 from grader.grade.ingest import Submission
 from grader.grade.journal import Journal, Terms
-from grader.grade.judge import Job, SessionDied, judge, keep_to_a_core
-from grader.outcome import GroupOutcome
+from grader.grade.judge import Job, Killed, Starved, Unjudged, judge, keep_to_a_core, versions
+from grader.outcome import GroupOutcome, Verdict
 
 ATTEMPTS = 3
 """How often a submission is judged before it is our fault that nobody can."""
+
+_SECONDS_TO_CONNECT = 10
 
 MOST_SEED = 2**62
 """Of a batch's seeds: too many to be tried out by whoever would like to know what the tests will draw."""
 
 
+NotJudged = str
+"""Why a work was not judged: "killed: …" and "starved: …", if the machine did not let it; otherwise "ours: …"."""
+
+
 class NoScheduler(Trouble):
     """There is no cluster to compute on."""
+
+
+class SchedulerGone(Trouble):
+    """There is no cluster any more."""
+
+    usage = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +61,7 @@ class Plan:
         return whole.hexdigest()
 
     def terms(self, seeds: Sequence[int]) -> Terms:
-        named = ("brownout", "fastapi", "pydantic", "starlette", "httpx", "pytest")
-        versions = {name: _version(name) for name in named}
-        versions["python"] = python_version()
-        return Terms(self.group.id, self.digest, versions, tuple(seeds), self.confined)
+        return Terms(self.group.id, self.digest, versions(), tuple(seeds), self.confined)
 
 
 def plan(group: Group, pristine: Path, private: Path | None, *, confined: bool) -> Plan:
@@ -77,18 +86,21 @@ def local() -> AbstractContextManager[Executor]:
     return ThreadPoolExecutor(suite.cores(), initializer=keep_to_a_core)
 
 
-def cluster(address: str) -> AbstractContextManager[Executor]:
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor]:
     """An executor on a Dask cluster. Raises NoScheduler."""
     try:
         from distributed import Client
     except ImportError:
         raise NoScheduler("the extra “cluster” is not installed", "pip install 'brownout[cluster]'") from None
+    for name in ("distributed", "distributed.client"):  # what it would say to the terminal, we say in a line
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout="10s")
-    except OSError as error:
+        client = Client(address, timeout=_SECONDS_TO_CONNECT)
+    except (OSError, ValueError) as error:
         raise NoScheduler(f"there is no scheduler at {address}: {error}", "learn grade --help") from None
-    executor: AbstractContextManager[Executor] = client.get_executor(retries=ATTEMPTS)
-    return executor
+    with client, client.get_executor(pure=False) as executor:
+        yield executor
 
 
 def run(
@@ -97,14 +109,16 @@ def run(
     journal: Journal,
     executor: Executor,
     on_result: Callable[[], None] = lambda: None,
-) -> dict[str, tuple[GroupOutcome, ...]]:
+) -> dict[str, tuple[GroupOutcome, ...] | NotJudged]:
     """The outcomes of each work, by its digest: those that the journal knows, and those that are judged now.
 
-    `on_result` hears of each that is judged now. What nobody can judge has an outcome that is ours, and is not
-    kept. Raises Unconfined.
+    `on_result` hears of each that is judged now. What nobody can judge is not kept: --resume tries again. Raises
+    Unconfined, CannotKeep and SchedulerGone; what the journal has by then is known.
     """
     works = {submission.digest: submission for submission in submissions}
-    found = {digest: journal.known[digest] for digest in works if digest in journal.known}
+    found: dict[str, tuple[GroupOutcome, ...] | NotJudged] = {
+        digest: journal.known[digest] for digest in works if digest in journal.known
+    }
     tests = plan.digest
     attempts: dict[str, int] = {}
     waiting: dict[Future[tuple[GroupOutcome, ...]], str] = {}
@@ -117,6 +131,7 @@ def run(
             group=plan.group.folder,
             tests=tests,
             pristine=plan.pristine,
+            versions=journal.terms.versions,
             seeds=journal.terms.seeds,
             confined=plan.confined,
         )
@@ -134,15 +149,17 @@ def run(
                     outcomes = future.result()
                 except sandbox.Unconfined:
                     raise
-                except (Exception, CancelledError) as error:
-                    if isinstance(error, SessionDied) and attempts[digest] < ATTEMPTS:
+                except CancelledError:
+                    raise SchedulerGone("the cluster has lost its scheduler", "--resume") from None
+                except Exception as error:
+                    if isinstance(error, Unjudged) and attempts[digest] < ATTEMPTS:
                         submit(digest)
                         continue
-                    outcomes = _ours(plan, journal, f"{type(error).__name__}: {error}")
+                    found[digest] = _not_judged(error)
                 else:
-                    if not any(outcome.ours for outcome in outcomes):
+                    found[digest] = outcomes
+                    if not fault(outcomes):
                         journal.keep(digest, outcomes)
-                found[digest] = outcomes
                 on_result()
     except BaseException:
         for future in waiting:
@@ -151,12 +168,18 @@ def run(
     return found
 
 
-def _ours(plan: Plan, journal: Journal, why: str) -> tuple[GroupOutcome, ...]:
-    return tuple(GroupOutcome(plan.group.id, seed, (), 0.0, ours=why) for seed in journal.terms.seeds)
+def _not_judged(error: Exception) -> NotJudged:
+    kind = "killed" if isinstance(error, Killed) else "starved" if isinstance(error, Starved) else "ours"
+    what = str(error) if isinstance(error, Unjudged) else f"{type(error).__name__}: {error}"
+    return f"{kind}: {what} (tried {ATTEMPTS} times)" if isinstance(error, Unjudged) else f"{kind}: {what}"
 
 
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
+def fault(outcomes: Sequence[GroupOutcome]) -> NotJudged:
+    """What of them is a fault of ours; empty if nothing is."""
+    for outcome in outcomes:
+        if outcome.ours:
+            return f"ours: {outcome.ours}"
+        for test in outcome.tests:
+            if test.verdict is Verdict.OURS:
+                return f"ours: {test.failure.sees if test.failure else 'a test broke'}"
+    return ""

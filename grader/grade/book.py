@@ -7,11 +7,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from grader.grade.batch import NotJudged, fault
 from grader.grade.ingest import Submission
 from grader.grade.journal import Terms
 from grader.grade.marks import Marks, marks_of
 from grader.grade.roster import Learner, whose
-from grader.outcome import GroupOutcome, Verdict
+from grader.outcome import GroupOutcome
 
 SCHEMA: Final = "brownout-grade/1"
 
@@ -26,23 +27,13 @@ class Row(msgspec.Struct, kw_only=True):
     files: list[str]
     odd: list[str]  # what was left out of what was handed in, and why
     same_as: list[str]  # other submissions of the very same work
-    marks: Marks | None  # None: the grader could not judge it, which is no fault of the learner's
-    outcomes: tuple[GroupOutcome, ...]  # one for each seed
-
-    @property
-    def ours(self) -> str:
-        """Why the grader could not judge it; empty if it could."""
-        for outcome in self.outcomes:
-            if outcome.ours:
-                return outcome.ours
-            for test in outcome.tests:
-                if test.verdict is Verdict.OURS:
-                    return test.failure.sees if test.failure else "a test broke"
-        return ""
+    marks: Marks | None  # None: it was not judged, which is no fault of the learner's
+    not_judged: str  # why it was not judged: "killed: …", "starved: …", "ours: …"; empty if it was
+    outcomes: tuple[GroupOutcome, ...]  # one for each seed; none if it was not judged
 
 
 class Book(msgspec.Struct, kw_only=True):
-    """All rows, in the order of the roster or by name, and what they depend on."""
+    """All rows, by name, then those of the roster who handed in nothing; and what they depend on."""
 
     terms: Terms
     weights: Mapping[str, float]
@@ -56,13 +47,13 @@ class Book(msgspec.Struct, kw_only=True):
         return all(row.marks is not None and row.marks.points >= row.marks.most - 1e-9 for row in self.rows)
 
     @property
-    def spoilt(self) -> list[Row]:
+    def not_judged(self) -> list[Row]:
         return [row for row in self.rows if row.submission and row.marks is None]
 
 
 def book(
     submissions: Sequence[Submission],
-    found: Mapping[str, tuple[GroupOutcome, ...]],
+    found: Mapping[str, tuple[GroupOutcome, ...] | NotJudged],
     terms: Terms,
     weights: Mapping[str, float],
     roster: Sequence[Learner] = (),
@@ -74,14 +65,15 @@ def book(
             alike.setdefault(submission.digest, []).append(submission.name)
     rows, strangers, seen = [], [], set()
     for submission in submissions:
-        if submission.digest not in found:
-            continue
         learner = whose(submission.name, list(roster)) if roster else None
         if roster and learner is None:
             strangers.append(submission.name)
         if learner is not None:
             seen.add(learner.id)
-        outcomes = found[submission.digest]
+        if submission.digest not in found:
+            continue
+        judged = found[submission.digest]
+        outcomes, why = ((), judged) if isinstance(judged, str) else (judged, fault(judged))
         rows.append(
             Row(
                 submission=submission.name,
@@ -91,7 +83,8 @@ def book(
                 files=sorted(submission.files),
                 odd=list(submission.odd),
                 same_as=[name for name in alike.get(submission.digest, ()) if name != submission.name],
-                marks=marks_of(outcomes, weights),
+                marks=None if why else marks_of(outcomes, weights),
+                not_judged=why,
                 outcomes=outcomes,
             )
         )
@@ -109,5 +102,6 @@ def _missing(learner: Learner, most: float) -> Row:
         odd=["nothing was handed in"],
         same_as=[],
         marks=Marks(0.0, most, ()),
+        not_judged="",
         outcomes=(),
     )

@@ -6,8 +6,10 @@ written to its end is no line. So a kill, a full disk or a power cut costs what 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +19,7 @@ from grader.curriculum import Trouble
 from grader.outcome import GroupOutcome
 
 NAME = "journal.jsonl"
+LOCK = ".lock"
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -38,61 +41,73 @@ class OtherTerms(Trouble):
     """The journal is of other tests, or of another version: its results do not compare with new ones."""
 
 
+class InUse(Trouble):
+    """Another process writes to the journal."""
+
+
+class CannotKeep(Trouble):
+    """The disk takes no more."""
+
+    usage = False
+
+
 class Journal:
     """An open journal, which no other process writes to. `known`: digest of a submission -> its outcomes."""
 
-    def __init__(self, file: Path, terms: Terms, known: dict[str, tuple[GroupOutcome, ...]]) -> None:
+    def __init__(
+        self, file: Path, terms: Terms, known: dict[str, tuple[GroupOutcome, ...]], lock: contextlib.ExitStack
+    ) -> None:
         self.file = file
         self.terms = terms
         self.known = known
+        self._lock = lock
         self._stream = file.open("ab")
 
     @classmethod
     def begin(cls, folder: Path, terms: Terms) -> Journal:
-        """A new one, in place of what was there."""
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / NAME
-        fresh = file.with_suffix(".new")
-        with fresh.open("wb") as stream:
-            stream.write(msgspec.json.encode(terms) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(file)
-        return cls(file, terms, {})
+        """A new one, in place of what was there. Raises InUse and CannotKeep."""
+        with _kept_in(folder), _locked(folder) as lock:
+            file = folder / NAME
+            fresh = file.with_suffix(".new")
+            with fresh.open("wb") as stream:
+                stream.write(msgspec.json.encode(terms) + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            fresh.replace(file)
+            return cls(file, terms, {}, lock.pop_all())
 
     @classmethod
     def go_on(cls, folder: Path, terms: Terms) -> Journal:
-        """The one that is there, if it is of these terms; the seeds are the journal's. Raises OtherTerms."""
+        """The one that is there, if it is of these terms; the seeds are the journal's. Raises OtherTerms, InUse and
+        CannotKeep.
+        """
         file = folder / NAME
-        try:
-            data = file.read_bytes()
-        except FileNotFoundError:
+        if not file.exists():
             return cls.begin(folder, terms)
-        whole, _, torn = data.rpartition(b"\n")
-        lines = whole.split(b"\n")
-        try:
-            found = msgspec.json.decode(lines[0], type=Terms)
-        except msgspec.DecodeError:
-            raise OtherTerms(f"{file} is no journal of this version", "learn grade --regrade") from None
-        if msgspec.structs.replace(found, seeds=terms.seeds) != terms:
-            raise OtherTerms(f"{file} is of other tests, or of another version of them", "learn grade --regrade")
-        known = {}
-        for line in lines[1:]:
+        with _kept_in(folder), _locked(folder) as lock:
+            whole, _, torn = file.read_bytes().rpartition(b"\n")
+            first, *lines = whole.split(b"\n")
             try:
-                read = msgspec.json.decode(line, type=_Line)
+                found = msgspec.json.decode(first, type=Terms)
             except msgspec.DecodeError:
-                continue  # it is judged again
-            known[read.digest] = read.outcomes
-        if torn:
-            with file.open("r+b") as stream:
-                stream.truncate(len(data) - len(torn))
-        return cls(file, found, known)
+                raise OtherTerms(f"{file} is no journal of this version", "--regrade") from None
+            if msgspec.structs.replace(found, seeds=terms.seeds) != terms:
+                raise OtherTerms(f"{file} is of other tests, or of other versions", "--regrade")
+            known = {}
+            for line in lines:
+                with contextlib.suppress(msgspec.DecodeError):  # then it is judged again
+                    read = msgspec.json.decode(line, type=_Line)
+                    known[read.digest] = read.outcomes
+            if torn:
+                os.truncate(file, len(whole) + 1)
+            return cls(file, found, known, lock.pop_all())
 
     def keep(self, digest: str, outcomes: tuple[GroupOutcome, ...]) -> None:
-        """From now on it is known, whatever happens. Raises OSError where the disk is full."""
-        self._stream.write(msgspec.json.encode(_Line(digest, outcomes)) + b"\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        """From now on it is known, whatever happens. Raises CannotKeep."""
+        with _kept_in(self.file.parent):
+            self._stream.write(msgspec.json.encode(_Line(digest, outcomes)) + b"\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
         self.known[digest] = outcomes
 
     def __enter__(self) -> Journal:
@@ -101,4 +116,28 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take is no line
+            self._stream.close()
+        self._lock.close()
+
+
+@contextlib.contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotKeep(f"cannot keep results in {folder}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[contextlib.ExitStack]:
+    """Hold the folder for this process alone; who takes what is on the stack away holds it on. Raises InUse."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        lock = held.enter_context((folder / LOCK).open("ab"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = f"another learn grade is at work in {folder}: wait for it, or name another folder with --out"
+            raise InUse(what) from None
+        yield held

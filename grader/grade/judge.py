@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -18,20 +19,39 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from importlib import metadata
 from pathlib import Path
+from typing import TypedDict
 
 import msgspec
 
 from grader import sandbox, suite
 from grader.curriculum import Group, read_group
+from grader.grade import load
 from grader.outcome import Failure, GroupOutcome, Verdict
 
 SECONDS = 90.0
 """Of real time for one submission and one seed; a suite is meant to take five."""
 
+LEAST_SHARE = 0.2
+"""Of a core: who had less, and was too slow, was starved. An honest run needs a tenth of each limit at most."""
 
-class SessionDied(Exception):
-    """The process that judged has ended, by whatever hand: the submission has to be judged again."""
+
+class Unjudged(Exception):
+    """A run came to no verdict, by no fault of the work: it has to be judged again."""
+
+
+class Killed(Unjudged):
+    """The machine, or somebody, has ended a process of ours or of theirs."""
+
+
+class Starved(Unjudged):
+    """The run was too slow, and the machine had hardly any time for it."""
+
+
+class OtherVersions(Unjudged):
+    """The worker of a cluster has not what the batch's results depend on."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -42,6 +62,7 @@ class Job(msgspec.Struct, frozen=True):
     group: str  # its folder's name
     tests: str  # SHA-256 of `pristine`
     pristine: Mapping[str, bytes]  # the group as it ships, with the private tests
+    versions: Mapping[str, str]
     seeds: tuple[int, ...]
     confined: bool
 
@@ -52,20 +73,40 @@ _threads = itertools.count()
 
 
 def judge(job: Job) -> tuple[GroupOutcome, ...]:
-    """The outcomes of a submission, one for each seed. Raises SessionDied, and Unconfined where there is no sandbox."""
+    """The outcomes of a submission, one for each seed. Raises Unjudged, and Unconfined where there is no sandbox."""
+    other = [
+        f"{name} {here}, not {job.versions.get(name)}"
+        for name, here in versions().items()
+        if here != job.versions.get(name)
+    ]
+    if other:
+        raise OtherVersions(f"{platform.node()} has {', '.join(other)}")
     bench = _bench(job)
     return tuple(bench.session(seed).judge(job) for seed in job.seeds)
 
 
+@cache
+def versions() -> dict[str, str]:
+    """Of all that has a say in an outcome."""
+    named = ("brownout", "fastapi", "pydantic", "starlette", "httpx", "pytest")
+    return {name: _version(name) for name in named} | {"python": platform.python_version()}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
+
+
 def keep_to_a_core() -> None:
     """What this thread judges runs on one core, another for each thread: so nobody slows down his neighbour."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
+    if cores := sorted(_cores()):
         _here.core = cores[next(_threads) % len(cores)]
 
 
 def end() -> None:
-    """End all sessions of this process, and whatever they judge: their threads hear of a SessionDied."""
+    """End all sessions of this process, and whatever they judge: their threads hear that it was Killed."""
     for bench in list(_benches):
         bench.close()
     _benches.clear()
@@ -113,6 +154,14 @@ class _Bench:
             self._folder.cleanup()
 
 
+class _Answer(TypedDict):
+    """What a session says of a run; see `session.py`."""
+
+    seconds: float
+    over: bool
+    killed: bool
+
+
 class _Session:
     """A warm pytest for one seed, in a process of its own."""
 
@@ -120,6 +169,7 @@ class _Session:
         self._group = group
         self._place = place
         self._seed = seed
+        self._cores = {core} if core is not None else _cores()
         arguments = ["-m", "grader.grade.session", str(seed), str(int(confined)), str(-1 if core is None else core)]
         if confined and (refused := sandbox.refusal()):
             raise sandbox.Unconfined(refused)
@@ -134,7 +184,13 @@ class _Session:
         return self._process.poll() is None
 
     def judge(self, job: Job) -> GroupOutcome:
-        """Raises SessionDied."""
+        """Raises Killed and Starved."""
+        outcome = self._run(job)
+        if "limit-stall" in _codes(outcome):  # who waits does so again; who was held up, hardly
+            outcome = self._run(job)
+        return outcome
+
+    def _run(self, job: Job) -> GroupOutcome:
         work = self._place / "work"
         shutil.rmtree(work, ignore_errors=True)
         folder = work / self._group.folder
@@ -145,9 +201,21 @@ class _Session:
         theirs.mkdir(parents=True, exist_ok=True)
         suite.lay_out(self._group, theirs, self._group.path, folder)
         report = work / "report"
+        before = load.read(self._process.pid, self._cores)
         answer = self._ask({"folder": str(folder), "report": str(report), "seconds": SECONDS})
-        outcome = suite.reported(self._group, self._seed, report, float(answer["seconds"]))
-        return _cut_short(outcome) if answer["over"] else outcome
+        outcome = suite.reported(self._group, self._seed, report, answer["seconds"])
+        if answer["over"]:
+            outcome = _cut_short(outcome)
+        codes = _codes(outcome)
+        if answer["killed"] or any(suite.was_silent(test) for test in outcome.tests):
+            raise Killed("the process that ran the tests was ended")
+        if "killed-from-outside" in codes:
+            raise Killed("a process of the service was ended by the machine, which may be out of memory")
+        if codes & {"limit-time", "limit-stall"}:
+            share = load.share(before, load.read(self._process.pid, self._cores))
+            if share < LEAST_SHARE:
+                raise Starved(f"of {answer['seconds']:.0f} s the machine had {share:.0%} for it")
+        return outcome
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -158,7 +226,7 @@ class _Session:
                     stream.close()
         self._process.wait()
 
-    def _ask(self, order: dict[str, object]) -> dict[str, float]:
+    def _ask(self, order: dict[str, object]) -> _Answer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -169,9 +237,17 @@ class _Session:
             line = b""
         if not line.endswith(b"\n"):
             self.close()
-            raise SessionDied(f"the session of seed {self._seed} has ended")
-        found: dict[str, float] = json.loads(line)
+            raise Killed("the process that judges, or the warm parent of its hosts, was ended")
+        found: _Answer = json.loads(line)
         return found
+
+
+def _codes(outcome: GroupOutcome) -> set[str]:
+    return {test.failure.code for test in outcome.tests if test.failure}
+
+
+def _cores() -> set[int]:
+    return set(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else set()
 
 
 def _cut_short(outcome: GroupOutcome) -> GroupOutcome:

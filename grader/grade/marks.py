@@ -1,7 +1,7 @@
 """What an outcome is worth: points for each pattern, shared by its tests.
 
 A test counts if it passed with every seed of the batch. Sanity tests are worth nothing: whoever breaks the service
-fails the others, too. A run that the grader spoilt has no marks: it is worth nothing, and costs nothing.
+fails the others, too.
 """
 
 from __future__ import annotations
@@ -57,10 +57,8 @@ def read_weights(file: Path | None, group: Group) -> dict[str, float]:
     return {name: float(table.get(name, 0.0)) for name in (*known, PRIVATE) if name in known or name in table}
 
 
-def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float]) -> Marks | None:
-    """None if one of the outcomes is no fault of the learner's."""
-    if any(outcome.ours or any(test.verdict is Verdict.OURS for test in outcome.tests) for outcome in outcomes):
-        return None
+def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float]) -> Marks:
+    """The marks of one work, of its outcomes with every seed."""
     passed: dict[str, dict[str, bool]] = {}  # pattern -> test -> with all seeds
     for outcome in outcomes:
         for test in outcome.tests:

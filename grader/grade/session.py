@@ -2,7 +2,7 @@
 
 It runs in the sandbox, and the hosts in sandboxes of their own within that. One JSON object a line: on stdin
 {"folder": …, "report": …, "seconds": …}, a submission that is laid out, where its outcomes go, and how long it may
-take; on stdout {"seconds": …, "over": …} when it has ended, or has taken too long.
+take; on stdout {"seconds": …, "over": …, "killed": …} when it has ended: after too long, by somebody's hand?
 """
 
 from __future__ import annotations
@@ -33,31 +33,30 @@ def main() -> None:
     suite.preload()
     for line in sys.stdin.buffer:
         order = json.loads(line)
-        began = time.monotonic()
-        over = _judge(order, seed, forkserver)
-        sys.stdout.write(json.dumps({"seconds": time.monotonic() - began, "over": over}) + "\n")
+        answer = _judge(order, seed, forkserver)
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     forkserver.close()
 
 
-def _judge(order: dict[str, Any], seed: int, forkserver: Forkserver) -> bool:
-    """Judge one submission in a fork. Did it take too long?"""
+def _judge(order: dict[str, Any], seed: int, forkserver: Forkserver) -> dict[str, Any]:
+    """Judge one submission, in a group of processes of its own that ends with it. Raises ForkserverGone."""
+    began = time.monotonic()
     client = forkserver.another()
     pid = os.fork()
     if pid == 0:
+        os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         suite.play_apart(order["folder"], seed, order["report"], client)
     client.close()
     ended = os.pidfd_open(pid)
-    try:
-        over = not select.select([ended], [], [], order["seconds"])[0]
-        if over:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        return over
-    finally:
-        os.close(ended)
+    over = not select.select([ended], [], [], order["seconds"])[0]
+    os.close(ended)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    killed = (status < 0 and not over) or forkserver.has_ended
+    return {"seconds": time.monotonic() - began, "over": over, "killed": killed}
 
 
 if __name__ == "__main__":

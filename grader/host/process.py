@@ -146,7 +146,8 @@ def _confine(boot: wire.Boot) -> None:
         which = getattr(resource, f"RLIMIT_{name}", None)
         if which is not None:
             with contextlib.suppress(ValueError, OSError):  # a lower hard limit is in force already
-                resource.setrlimit(which, (value, value))
+                # the hard limit on CPU is a SIGKILL, which says nothing of why
+                resource.setrlimit(which, (value, value + 1 if name == "CPU" else value))
     threading.stack_size(STACK)
     os.environ.clear()
     os.environ.update(boot.env)

@@ -41,6 +41,6 @@ def classroom(row: Row) -> str:
                 "score": round(worth, 2) if status == "pass" else 0.0,
             }
         )
-    whole = "error" if row.ours else "pass" if all(test["status"] == "pass" for test in tests) else "fail"
+    whole = "error" if row.not_judged else "pass" if all(test["status"] == "pass" for test in tests) else "fail"
     most = round(row.marks.most, 2) if row.marks else 0.0
     return json.dumps({"version": 1, "status": whole, "max_score": most, "tests": tests}, indent=1) + "\n"

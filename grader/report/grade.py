@@ -74,7 +74,7 @@ def _remarks(book: Book, ink: Ink) -> list[str]:
 
     remark(
         "Not judged, by no fault of the learner's; --resume tries again",
-        [f"{r.submission}: {r.ours}" for r in book.spoilt],
+        [f"{row.submission}: {row.not_judged}" for row in book.not_judged],
     )
     alike = {tuple(sorted([row.submission, *row.same_as])) for row in book.rows if row.same_as}
     remark("The very same work", [", ".join(names) for names in sorted(alike)])
@@ -82,6 +82,11 @@ def _remarks(book: Book, ink: Ink) -> list[str]:
     tampered = [row.submission for row in book.rows if any(_tampered(outcome) for outcome in row.outcomes)]
     remark("Spoke to the simulation as no service does", tampered)
     remark("In no roster", book.strangers)
+    handed: dict[str, list[str]] = {}
+    for row in book.rows:
+        handed.setdefault(row.learner, []).append(row.submission)
+    several = {learner: names for learner, names in handed.items() if learner and len(names) > 1}
+    remark("Handed in more than once, and graded each time", [", ".join(names) for names in several.values()])
     return lines
 
 
@@ -93,7 +98,7 @@ def feedback(group: Group, book: Book, row: Row) -> str:
     """What a learner is told: points, and for each red test what production sees, where, and the story."""
     lines = [f"Group {group.number} · {group.title}", ""]
     if row.marks is None:
-        lines += [f"Not judged, by no fault of yours: {clean(row.ours)}", ""]
+        lines += [f"Not judged, by no fault of yours: {clean(row.not_judged)}", ""]
     else:
         lines += [f"{row.marks.points:.1f} of {row.marks.most:.1f} points", ""]
         for each in row.marks.patterns:

@@ -15,7 +15,7 @@ def results(book: Book, row: Row) -> str:
     tests = [_test(test, outcome.seed) for outcome in row.outcomes for test in outcome.tests]
     found: dict[str, Any] = {
         "execution_time": sum(outcome.seconds for outcome in row.outcomes),
-        "output": clean(row.ours or "\n".join(row.odd)),
+        "output": clean(row.not_judged or "\n".join(row.odd)),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",

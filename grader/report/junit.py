@@ -16,6 +16,10 @@ def junit(book: Book) -> str:
     """What a CI server reads. A fault of the grader is an error, all else that is not passed a failure."""
     suites = ElementTree.Element("testsuites", name=_text(book.terms.group))
     for row in book.rows:
+        if row.not_judged and not row.outcomes:
+            suite = ElementTree.SubElement(suites, "testsuite", name=_text(row.submission), tests="1", errors="1")
+            case = ElementTree.SubElement(suite, "testcase", name="the suite")
+            ElementTree.SubElement(case, "error", message=_text(row.not_judged))
         for outcome in row.outcomes:
             red = sum(test.verdict not in (Verdict.PASSED, Verdict.OURS) for test in outcome.tests)
             ours = sum(test.verdict is Verdict.OURS for test in outcome.tests) + bool(outcome.ours)

@@ -1,7 +1,8 @@
 """What every command answers to `--json`: one envelope a command, versioned.
 
 The types here are the schema. `python -m grader.report.machine` prints it as JSON Schema; `schema.json`, beside this
-file, is that output, and a test holds the two together. Within `brownout/1` fields are only ever added.
+file, is that output, and a test holds the two together. Within `brownout/1` fields are only ever added. With the word
+`grades` it prints the schema of grades.json, which is `grades.schema.json` here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +23,9 @@ from grader.verify.bounds import Calibration
 from grader.verify.proof import GroupProof
 from grader.verify.signature import Mistake
 from grader.verify.solution import Solution
+
+if TYPE_CHECKING:
+    from grader.grade.book import Book
 
 SCHEMA: Final = "brownout/1"
 
@@ -133,9 +137,18 @@ class CalibrateResult(Struct, kw_only=True):
     calibrations: list[Calibration]
 
 
+class GradeRow(Struct, kw_only=True):
+    submission: Annotated[str, Meta(description="empty for a learner of the roster who handed in nothing")]
+    learner: Annotated[str, Meta(description="id in the roster; empty where there is none")]
+    points: Annotated[float | None, Meta(description="null where it was not judged")]
+    most: Annotated[float | None, Meta(description="full marks; null where it was not judged")]
+    not_judged: Annotated[str, Meta(description="why: “killed: …”, “starved: …”, “ours: …”; empty if it was judged")]
+
+
 class GradeResult(Struct, kw_only=True):
     group: str
     submissions: Annotated[int, Meta(description="how many are graded")]
+    rows: list[GradeRow]
     files: Annotated[list[str], Meta(description="the reports; grades.json has the schema brownout-grade/1")]
 
 
@@ -287,17 +300,42 @@ def reset(course: Course, group: Group, done: Done) -> ResetResult:
     return ResetResult(group=group.id, restored=list(done.restored), removed=list(done.removed), kept=kept)
 
 
+def grade(graded: Book, files: list[str]) -> GradeResult:
+    rows = [
+        GradeRow(
+            submission=row.submission,
+            learner=row.learner,
+            points=row.marks.points if row.marks else None,
+            most=row.marks.most if row.marks else None,
+            not_judged=row.not_judged,
+        )
+        for row in graded.rows
+    ]
+    return GradeResult(group=graded.terms.group, submissions=len(rows), rows=rows, files=files)
+
+
 def new(group: Group) -> NewResult:
     return NewResult(group=group.id, folders=[f"groups/{group.folder}", f"solutions/{group.folder}"])
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of every answer."""
-    document = msgspec.json.schema(AnyAnswer)
+    return _schema(SCHEMA, AnyAnswer)
+
+
+def schema_of_grades() -> dict[str, Any]:
+    """The JSON Schema of grades.json."""
+    from grader.grade import book
+
+    return _schema(book.SCHEMA, book.Book)
+
+
+def _schema(title: str, of: Any) -> dict[str, Any]:
+    document = msgspec.json.schema(of)
     for definition in document["$defs"].values():
         if "description" in definition:  # a docstring: Python 3.13 takes its indentation away, earlier ones do not
             definition["description"] = inspect.cleandoc(definition["description"])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **document}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **document}
 
 
 def _group(course: Course, place: Place) -> GroupStatus:
@@ -345,4 +383,5 @@ def _next(course: Course) -> NextStep:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n")
+    wanted = schema_of_grades() if sys.argv[1:] == ["grades"] else schema()
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(wanted), indent=2).decode() + "\n")

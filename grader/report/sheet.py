@@ -16,12 +16,14 @@ def sheet(book: Book) -> str:
     patterns = list(book.weights)
     stream = io.StringIO()
     writer = csv.writer(stream)
-    writer.writerow(["id", "name", "submission", "points", "of", *patterns, "same work as", "odd", "ours", "sha256"])
+    writer.writerow(
+        ["id", "name", "submission", "points", "of", *patterns, "same work as", "odd", "not judged", "sha256"]
+    )
     for row in book.rows:
         points = {each.pattern: f"{each.points:.2f}" for each in row.marks.patterns} if row.marks else {}
         whole = [f"{row.marks.points:.2f}", f"{row.marks.most:.2f}"] if row.marks else ["", ""]
         cells = [row.learner, row.name, row.submission, *whole, *(points.get(name, "") for name in patterns)]
-        cells += ["; ".join(row.same_as), "; ".join(row.odd), row.ours, row.digest]
+        cells += ["; ".join(row.same_as), "; ".join(row.odd), row.not_judged, row.digest]
         writer.writerow([_plain(cell) for cell in cells])
     return stream.getvalue()
 

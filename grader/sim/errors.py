@@ -13,8 +13,8 @@ class HostFailed(SimulationError):
     """A host could not start, or could not go on.
 
     `kind` is stable: "syntax-error", "missing-file", "import-error", "app-error", "startup-error", "shutdown-error",
-    "todo", "exit", "killed", "limit-time", "limit-cpu", "limit-memory", "flood", "garbage", "unannounced", "deadlock",
-    "horizon", "busy".
+    "todo", "exit", "killed", "killed-from-outside", "limit-time", "limit-stall", "limit-cpu", "limit-memory",
+    "flood", "garbage", "unannounced", "deadlock", "horizon", "busy".
     """
 
     def __init__(

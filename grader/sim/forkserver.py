@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from grader.sandbox import Unconfined
@@ -22,6 +23,15 @@ def seed_of_hosts(seed: int) -> int:
 
 class ForkserverGone(Exception):
     """The warm parent has ended, which is a fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a host came to its end. `status`: negative for a signal. `before`: it had ended before we killed it."""
+
+    status: int
+    before: bool
+    confined: bool
 
 
 class Forkserver:
@@ -70,6 +80,11 @@ class Forkserver:
         """The warm parent's process id, for whoever launched it; otherwise 0."""
         return self._process.pid if self._process else 0
 
+    @property
+    def has_ended(self) -> bool:
+        """Has the warm parent ended? For whoever launched it."""
+        return self._process is not None and self._process.poll() is not None
+
     def fork(self, link: int, output: int, dump: int, *, code: str, disk: str) -> int:
         """A new host on the three descriptors, which is to run the code in one folder on the disk in another.
 
@@ -79,9 +94,9 @@ class Forkserver:
             raise Unconfined(f"a host cannot be confined: {answer['refused']}")
         return int(answer["pid"])
 
-    def kill(self, pid: int) -> int:
-        """End a host and what it has started. Its exit status, negative for a signal; its own, if it had ended."""
-        return int(self._ask({"do": "kill", "pid": pid})["status"])
+    def kill(self, pid: int, grace: float = 0.0) -> Ending:
+        """End a host and what it has started. `grace`: seconds in which it may still end by itself."""
+        return Ending(**self._ask({"do": "kill", "pid": pid, "grace": grace}))
 
     def dump(self, pid: int) -> None:
         """Have the host write the stacks of all its threads to its dump file."""

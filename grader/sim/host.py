@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -24,7 +25,7 @@ import msgspec
 from grader import wire
 from grader.sim.crashpoints import Ledger
 from grader.sim.errors import ClientTimeout, ConnectionLost, HostFailed, ProbeFailed
-from grader.sim.forkserver import seed_of_hosts
+from grader.sim.forkserver import Ending, seed_of_hosts
 from grader.sim.network import Call, Reply
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ PREVIEW = 60
 
 MOST_BYTES = 256 * 1024 * 1024
 """Bytes that one life of a host may send, in all."""
+
+_COMPUTING = 0.2
+"""Of the time that it took too long, what a host that computes used at least: else it waited, or was starved."""
+
+_GRACE = 0.5
+"""Real seconds between a link that closes and the end of a process that ends by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +186,7 @@ class Host:
         self.alive, self.deadline, self.inbox = True, None, []
         self._frozen = self._listens = False
         self.clock = self._sim.now_ns
-        self._busy = 0.0
+        self._busy = self._computed = 0.0
         self._hear(
             wire.Boot(
                 name=self.name,
@@ -416,9 +423,9 @@ class Host:
             self._restless(self._hot_places())
             return
         except wire.LinkClosed:
-            status = self._sim.forkserver.kill(self._pid)
+            ending = self._sim.forkserver.kill(self._pid, _GRACE)
             self._end()
-            self._fail(*_ending(status), self._dumped_places())
+            self._fail(*_told(ending), self._dumped_places())
             return
         except (wire.FrameTooLong, msgspec.DecodeError) as error:
             kind = "flood" if isinstance(error, wire.FrameTooLong) else "garbage"
@@ -436,12 +443,21 @@ class Host:
                 self._take(each)
         resting = idle.deadline is None or idle.deadline > self.clock
         self._busy = 0.0 if resting else self._busy + time.perf_counter() - began
+        if resting:
+            self._computed = _cpu(self._pid)
         if self.alive and self._sim.patience is not None and self._busy > self._sim.patience:
             self._busy = 0.0
             self._restless(self._waiting_places())
 
     def _restless(self, places: tuple[wire.Place, ...]) -> None:
-        self._fail("limit-time", f"did not come to rest in {self._sim.patience:g} s of real time", places)
+        patience = self._sim.patience or 0.0
+        text = f"did not come to rest in {patience:g} s of real time"
+        if _cpu(self._pid) - self._computed > _COMPUTING * patience:
+            self._fail("limit-time", text, places)
+        else:
+            self._fail(
+                "limit-stall", f"{text}, and hardly computed: it waits for something outside the simulation", places
+            )
 
     def _waiting_places(self) -> tuple[wire.Place, ...]:
         return tuple(place for _, place in self.explain())[:2]
@@ -603,12 +619,26 @@ class Host:
         return tuple(place for part in reversed(found) for place in part[:2])[:2]
 
 
-def _ending(status: int) -> tuple[str, str]:
-    """What the exit status of a process that left without a word means."""
+def _cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used; endless where that cannot be known."""
+    if not sys.platform.startswith("linux"):
+        return math.inf
+    try:
+        return time.clock_gettime(~pid << 3 | 2)  # CPUCLOCK_SCHED of that process, as clock_getcpuclockid(3) makes it
+    except OSError:  # it has ended
+        return math.inf
+
+
+def _told(ending: Ending) -> tuple[str, str]:
+    """What became of a process that left without a word. A confined one cannot send itself SIGKILL: the first process
+    of a tree is immune from within."""
+    status = ending.status
+    if not ending.before:
+        return "garbage", "closed its link to the simulation, and went on"
     if status == -signal.SIGXCPU:
         return "limit-cpu", "used up its seconds of CPU"
-    if status == -signal.SIGKILL:
-        return "killed", "the process was killed, or closed its link to the simulation"
+    if status == -signal.SIGKILL and ending.confined:
+        return "killed-from-outside", "the machine killed the process: it is out of memory, or somebody ended it"
     if status < 0:
         return "killed", f"the process was ended by {signal.Signals(-status).name}"
     return "exit", f"the process ended with status {status}"

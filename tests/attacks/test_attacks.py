@@ -110,7 +110,7 @@ def _processes() -> set[str]:
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_it_gains_nothing(judged: Judged, attack: Attack) -> None:
     row = judged.row(attack.name)
-    assert row.marks is not None, row.ours
+    assert row.marks is not None, row.not_judged
     (outcome,) = row.outcomes
     passed = [test.id for test in outcome.tests if test.verdict is Verdict.PASSED]
     assert len(outcome.tests) == TESTS

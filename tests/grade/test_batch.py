@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -16,9 +15,8 @@ import pytest
 
 from grader import sandbox
 from grader.grade.journal import NAME
-from tests.attacks.target import app, make
-
-needs_sandbox = pytest.mark.skipif(bool(sandbox.refusal()), reason=f"there is no sandbox here: {sandbox.refusal()}")
+from tests.attacks.target import app
+from tests.grade.batches import BATCH, hand_in, kept, learn, needs_sandbox, rows
 
 ANSWER = """
     @app.put("/kept")
@@ -32,38 +30,6 @@ ANSWER = """
 """
 HALF = app().replace("\n    return app", f"{ANSWER}\n    return app")
 """Passes two of the four tests."""
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    make(tmp_path)
-    (tmp_path / "in").mkdir()
-    return tmp_path
-
-
-def hand_in(workspace: Path, name: str, text: str) -> None:
-    folder = workspace / "in" / name / "service"
-    folder.mkdir(parents=True)
-    (folder / "app.py").write_text(text)
-
-
-def learn(workspace: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "grader.cli", "grade", *words]
-    return subprocess.run(command, cwd=workspace, capture_output=True, text=True, timeout=120, check=False)
-
-
-def rows(workspace: Path) -> dict[str, dict[str, str]]:
-    with (workspace / "report" / "grades.csv").open(newline="") as stream:
-        return {row["submission"] or row["id"]: row for row in csv.DictReader(stream)}
-
-
-def kept(workspace: Path) -> list[str]:
-    """The digests in the journal, one for each result."""
-    lines = (workspace / "report" / NAME).read_bytes().split(b"\n")[1:-1]
-    return [json.loads(line)["digest"] for line in lines]
-
-
-BATCH = ("in", "--group", "group-1", "--seed", "1")
 
 
 @needs_sandbox
@@ -169,7 +135,7 @@ def test_ctrl_c_reports_what_is_known_and_leaves_nothing_running(workspace: Path
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
-    assert "go on with  learn grade … --resume" in said
+    assert "Run: learn grade in --group group-1 --seed 1 --resume" in said
     assert 3 <= len(rows(workspace)) < 12
 
 

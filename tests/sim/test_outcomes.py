@@ -124,8 +124,8 @@ REQUESTS = {
     "os._exit in a thread": ("await asyncio.to_thread(leave)", "exit", "os._exit(7)"),
     "SIGKILL": ("import signal; os.kill(os.getpid(), signal.SIGKILL)  # here", "killed", "SIGKILL"),
     "SIGTERM": ("import signal; os.kill(os.getpid(), signal.SIGTERM)  # here", "killed", "SIGTERM"),
-    "SIGSTOP past us": ("libc().kill(libc().getpid(), 19)", "limit-time", "did not come to rest"),
-    "SIGKILL past us": ("libc().kill(libc().getpid(), 9)", "killed", "was killed"),
+    "SIGSTOP past us": ("libc().kill(libc().getpid(), 19)", "limit-stall", "and hardly computed"),
+    "SIGKILL past us": ("libc().kill(libc().getpid(), 9)", "killed", "ended by SIGKILL"),
     "a segmentation fault": ("import ctypes; ctypes.string_at(0)  # here", "killed", "SIGSEGV"),
     "a flood of logs": ("while True: logging.info('x')  # here", "flood", "more than 10,000 messages"),
     "a flood of bytes": (
@@ -140,8 +140,8 @@ REQUESTS = {
     ),
     "garbage on the link": ("os.write(3, b'\\0\\0\\0\\4junk')", "garbage", "no message of a host"),
     "a huge frame on the link": ("os.write(3, b'\\xff' * 100)", "flood", "no message of a host"),
-    "half a frame on the link": ("os.write(3, b'\\0\\1\\0\\0'); await asyncio.sleep(1)", "limit-time", "did not come"),
-    "a closed link, and on it goes": ("os.close(3)\n    while True: pass", "killed", "closed its link"),
+    "half a frame on the link": ("os.write(3, b'\\0\\1\\0\\0'); await asyncio.sleep(1)", "limit-stall", "did not come"),
+    "a closed link, and on it goes": ("os.close(3)\n    while True: pass", "garbage", "closed its link"),
 }
 
 HELPERS = """
