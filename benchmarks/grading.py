@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/grading.py GROUP COPIES cluster    against Dask, with one worker and with two
 
 The copies are distinct: of ten, four solved (the reference and the other designs), three half solved (a wrong fix
-each), two as shipped, one that hangs at its fortieth request.
+each), two as shipped, one that hangs at its two hundredth request.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def create_app():
     async def serve(scope, receive, send):
         if scope["type"] == "http":
             served.append(scope["path"])
-        while len(served) == 40:
+        while len(served) == 200:
             pass
         await app(scope, receive, send)
 
