@@ -8,6 +8,7 @@ test that left no outcome is a failure: silence proves nothing.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
     from grader.curriculum import Group
     from grader.sim import Forkserver
+
+Judge = Callable[[int, "Forkserver"], None]
+"""Runs all tests on hosts of a client; outcomes go to a descriptor."""
 
 _SILENCE = "no-outcome"
 _MOST_TO_COMPILE = 1024 * sandbox.MIB
@@ -93,13 +98,17 @@ def complete(
 ) -> GroupOutcome:
     """What the reports amount to, in the order of the suite; a test that was expected and not heard of is a failure."""
     if expected is None:
-        said = printed.decode("utf-8", "replace").strip().splitlines() or ["no output"]
-        why = next((line for line in said if line.startswith("ERROR ")), said[-1])
-        return GroupOutcome(group.id, seed, (), seconds, ours=f"the suite did not run: {why}")
+        return GroupOutcome(group.id, seed, (), seconds, ours=what_failed(printed))
     for test in expected:
         if test.id not in tests and on_test:
             on_test(test)
     return GroupOutcome(group.id, seed, tuple(tests.get(test.id, test) for test in expected), seconds)
+
+
+def what_failed(printed: bytes) -> str:
+    """Of what a suite that did not run has printed, the line that says why."""
+    said = printed.decode("utf-8", "replace").strip().splitlines() or ["no output"]
+    return f"the suite did not run: {next((line for line in said if line.startswith('ERROR ')), said[-1])}"
 
 
 def was_silent(test: TestOutcome) -> bool:
@@ -108,8 +117,14 @@ def was_silent(test: TestOutcome) -> bool:
 
 
 def lay_out(group: Group, root: Path, pristine: Path, judged: Path) -> None:
-    """Make `judged`: the shipped folder, with the learner's own files in place of the shipped ones."""
-    shutil.copytree(pristine, judged, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
+    """Make `judged`: the shipped folder, with the learner's own files in place of the shipped ones.
+
+    If there is one already, nothing of it stays but the folder itself, in which a process may be at work.
+    """
+    for old in judged.iterdir() if judged.exists() else ():
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+    shutil.copytree(pristine, judged, ignore=ignored, dirs_exist_ok=True)
     for name in group.own_files(judged):
         (judged / name).unlink()
     for name in group.own_files(root):
@@ -162,13 +177,34 @@ def _decode(table: dict[str, Any]) -> TestOutcome:
 # ------------------------------------------------------------------------------------------------ inside the process
 
 
-class _Workers:
-    """A pytest plug-in that runs the collected tests in forked workers and reports outcomes on a pipe."""
+class _Collected:
+    """A pytest plug-in that takes the tests as they were collected, and has them run in forks of this process."""
+
+    def __init__(self, forkserver: Forkserver) -> None:
+        self._forkserver = forkserver
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        from grader import plugin
+
+        plugin.use_forkserver(config, self._forkserver)
+
+    def _tests(self, session: pytest.Session) -> list[tuple[pytest.Item, TestOutcome]]:
+        """Each with the outcome that it has until it is heard of."""
+        from grader import plugin
+
+        if session.testsfailed:  # as pytest's own loop does: without a file of tests, the rest proves nothing
+            raise session.Interrupted("a file of tests does not load")
+        silence = Failure(_SILENCE, "the test ended without an outcome")
+        return [(item, plugin.pending(item, silence)) for item in session.items]
+
+
+class _Workers(_Collected):
+    """Some of the tests, on all cores: a worker a core takes the next when it is free. Outcomes go to a pipe."""
 
     def __init__(
         self, forkserver: Forkserver, report: int, stage: int, only: Collection[str] | None, width: int
     ) -> None:
-        self._forkserver = forkserver
+        super().__init__(forkserver)
         self._report = report
         self._stage = stage
         self._only = only
@@ -176,18 +212,8 @@ class _Workers:
         self._turn = os.pipe()
         os.write(self._turn[1], b"T")
 
-    def pytest_configure(self, config: pytest.Config) -> None:
-        from grader import plugin
-
-        plugin.use_forkserver(config, self._forkserver)
-
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        from grader import plugin
-
-        if session.testsfailed:  # as pytest's own loop does: without a file of tests, the rest proves nothing
-            raise session.Interrupted("a file of tests does not load")
-        silence = Failure(_SILENCE, "the test ended without an outcome")
-        chosen = [(item, test) for item in session.items if self._is_wanted(test := plugin.pending(item, silence))]
+        chosen = [(item, test) for item, test in self._tests(session) if self._is_wanted(test)]
         items = [item for item, _ in chosen]
         self._write({"expected": [asdict(test) for _, test in chosen]})
         # a pipe holds the numbers of the tests still to run: whoever is free takes the next
@@ -202,8 +228,7 @@ class _Workers:
             if pid == 0:
                 status = 1
                 try:
-                    plugin.use_forkserver(session.config, client)
-                    self._work(items, queue)
+                    self._work(items, queue, client)
                     status = 0
                 finally:
                     os._exit(status)
@@ -216,27 +241,64 @@ class _Workers:
     def _is_wanted(self, test: TestOutcome) -> bool:
         return (self._stage < 0 or test.stage <= self._stage) and (self._only is None or test.id in self._only)
 
-    def _work(self, items: list[pytest.Item], queue: int) -> None:
-        from grader import plugin
-
+    def _work(self, items: list[pytest.Item], queue: int, client: Forkserver) -> None:
         while number := os.read(queue, 2):
-            item = items[int.from_bytes(number, "big")]
-            try:
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-                outcome = plugin.outcome_of(item)
-            except Exception as error:  # pytest's own machinery: the other tests still have to run
-                outcome = plugin.broken(item, error)
-            if outcome is not None:
-                self._write(asdict(outcome))
+            _play(items[int.from_bytes(number, "big")], client, self._write)
 
     def _write(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
         token = os.read(self._turn[0], 1)  # one writer at a time: a long line is no single write
         try:
-            while data:
-                data = data[os.write(self._report, data) :]
+            _write(self._report, message)
         finally:
             os.write(self._turn[1], token)
+
+
+class _OnCall(_Collected):
+    """All tests, one after the other, once for each service that takes the place of the one before."""
+
+    def __init__(self, forkserver: Forkserver, serve: Callable[[Judge], None]) -> None:
+        super().__init__(forkserver)
+        self._serve = serve
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        from grader import plugin
+
+        tests = self._tests(session)
+        folder = session.config.rootpath
+        for name in ("incident.py", "tests/probes.py"):  # what nearly every test imports
+            if (folder / name).exists():
+                plugin.load(folder / name)
+
+        def judge(report: int, client: Forkserver) -> None:
+            _write(report, {"expected": [asdict(test) for _, test in tests]})
+            _compile(folder / "service")
+            for item, _ in tests:
+                _play(item, client, partial(_write, report))
+
+        gc.collect()
+        gc.freeze()
+        self._serve(judge)
+        return True
+
+
+def _play(item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]], None]) -> None:
+    """Run one test on hosts of this client."""
+    from grader import plugin
+
+    plugin.use_forkserver(item.config, client)
+    try:
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        outcome = plugin.outcome_of(item)
+    except Exception as error:  # pytest's own machinery: the other tests still have to run
+        outcome = plugin.broken(item, error)
+    if outcome is not None:
+        write(asdict(outcome))
+
+
+def _write(report: int, message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode() + b"\n"
+    while data:
+        data = data[os.write(report, data) :]
 
 
 def _compile(service: Path) -> None:
@@ -280,14 +342,19 @@ def play_apart(
     """In a fork: run the suite, one test after the other, report to a file that `reported` reads, and leave."""
     status = 1
     try:
-        outcomes = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        printed = os.open(f"{report}.out", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        outcomes = opened(report)
+        printed = opened(f"{report}.out")
         null = os.open(os.devnull, os.O_RDONLY)
         for target, fd in ((0, null), (1, printed), (2, printed)):
             os.dup2(fd, target)
         status = play(folder, seed, outcomes, forkserver, stage=-1, only=only, width=1)
     finally:
         os._exit(status)
+
+
+def opened(report: str) -> int:
+    """A file that outcomes are written to, as a descriptor."""
+    return os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def reported(group: Group, seed: int, report: Path, seconds: float, printed: bytes = b"") -> GroupOutcome:
@@ -307,6 +374,17 @@ def play(
     folder: str, seed: int, report: int, forkserver: Forkserver, *, stage: int, only: Collection[str] | None, width: int
 ) -> int:
     """Collect and run the tests of FOLDER, `width` at once; outcomes go to the descriptor `report`. Once a process."""
+    return _pytest(folder, seed, _Workers(forkserver, report, stage, only, width))
+
+
+def stand_by(folder: str, seed: int, forkserver: Forkserver, serve: Callable[[Judge], None]) -> int:
+    """Collect the tests of FOLDER once, then call `serve` with what judges the service that lies in FOLDER at that
+    moment. It is to be called in forks of this process: one judges one. Once a process; what pytest returns.
+    """
+    return _pytest(folder, seed, _OnCall(forkserver, serve))
+
+
+def _pytest(folder: str, seed: int, suite: _Collected) -> int:
     import pytest
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -316,7 +394,7 @@ def play(
         "-p", "grader.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider", "--assert=plain", "-q", "--no-header",
         "tests",
     ]  # fmt: skip
-    return int(pytest.main(arguments, plugins=[_Workers(forkserver, report, stage, only, width)]))
+    return int(pytest.main(arguments, plugins=[suite]))
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -168,11 +168,15 @@ class _Session:
     def __init__(self, group: Group, place: Path, seed: int, core: int | None, *, confined: bool) -> None:
         self._group = group
         self._place = place
+        self._folder = place / "work" / group.folder
         self._seed = seed
         self._cores = {core} if core is not None else _cores()
-        arguments = ["-m", "grader.grade.session", str(seed), str(int(confined)), str(-1 if core is None else core)]
+        self._failed: str | None = None  # not known yet
         if confined and (refused := sandbox.refusal()):
             raise sandbox.Unconfined(refused)
+        suite.lay_out(group, group.path, group.path, self._folder)
+        words = [self._folder, seed, int(confined), -1 if core is None else core]
+        arguments = ["-m", "grader.grade.session", *map(str, words)]
         command = sandbox.enclose(arguments, writable=[place]) if confined else [sys.executable, "-P", *arguments]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
@@ -191,18 +195,21 @@ class _Session:
         return outcome
 
     def _run(self, job: Job) -> GroupOutcome:
-        work = self._place / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        folder = work / self._group.folder
-        theirs = work / "theirs"
+        if self._failed is None:
+            self._failed = str(self._hear()["failed"])  # until then it reads the tests in the folder
+        if self._failed:
+            return GroupOutcome(self._group.id, self._seed, (), 0.0, ours=self._failed)
+        theirs = self._place / "theirs"
+        shutil.rmtree(theirs, ignore_errors=True)
+        theirs.mkdir()
         for name, data in job.files.items():
             (theirs / name).parent.mkdir(parents=True, exist_ok=True)
             (theirs / name).write_bytes(data)
-        theirs.mkdir(parents=True, exist_ok=True)
-        suite.lay_out(self._group, theirs, self._group.path, folder)
-        report = work / "report"
+        suite.lay_out(self._group, theirs, self._group.path, self._folder)
+        report = self._place / "report"
+        report.unlink(missing_ok=True)
         before = load.read(self._process.pid, self._cores)
-        answer = self._ask({"folder": str(folder), "report": str(report), "seconds": SECONDS})
+        answer: _Answer = self._ask({"report": str(report), "seconds": SECONDS})
         outcome = suite.reported(self._group, self._seed, report, answer["seconds"])
         if answer["over"]:
             outcome = _cut_short(outcome)
@@ -226,20 +233,23 @@ class _Session:
                     stream.close()
         self._process.wait()
 
-    def _ask(self, order: dict[str, object]) -> _Answer:
+    def _ask(self, order: dict[str, object]) -> Any:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
+        with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
+        return self._hear()
+
+    def _hear(self) -> Any:
+        assert self._process.stdout is not None
+        try:
             line = self._process.stdout.readline()
-        except OSError:
+        except (OSError, ValueError):  # closed meanwhile, by end()
             line = b""
         if not line.endswith(b"\n"):
             self.close()
             raise Killed("the process that judges, or the warm parent of its hosts, was ended")
-        found: _Answer = json.loads(line)
-        return found
+        return json.loads(line)
 
 
 def _codes(outcome: GroupOutcome) -> set[str]:

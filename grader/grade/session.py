@@ -1,8 +1,9 @@
 """A warm pytest that judges one submission after the other, all with one seed: `python -m grader.grade.session`.
 
-It runs in the sandbox, and the hosts in sandboxes of their own within that. One JSON object a line: on stdin
-{"folder": …, "report": …, "seconds": …}, a submission that is laid out, where its outcomes go, and how long it may
-take; on stdout {"seconds": …, "over": …, "killed": …} when it has ended: after too long, by somebody's hand?
+It runs in the sandbox, and the hosts in sandboxes of their own within that. It collects the tests once, in the folder
+in which each submission is then laid out. One JSON object a line: on stdout first {"failed": ""}, or why the suite does
+not run; then for each {"report": …, "seconds": …} on stdin, where outcomes go and how long that may take, {"seconds":
+…, "over": …, "killed": …} when it has ended: after too long, by somebody's hand?
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
-from typing import Any
+from functools import partial
+from typing import IO, Any
 
 from grader import sandbox, suite
 from grader.sim import Forkserver
@@ -25,29 +28,42 @@ MEMORY = 4 * 1024 * sandbox.MIB
 
 
 def main() -> None:
-    """`python -m grader.grade.session SEED ENCLOSED CORE`: until stdin ends. CORE -1 is any."""
-    seed, enclosed, core = int(sys.argv[1]), bool(int(sys.argv[2])), int(sys.argv[3])
+    """`python -m grader.grade.session FOLDER SEED ENCLOSED CORE`: until stdin ends. CORE -1 is any."""
+    folder, seed, enclosed, core = sys.argv[1], int(sys.argv[2]), bool(int(sys.argv[3])), int(sys.argv[4])
     if core >= 0:
         os.sched_setaffinity(0, {core})
     forkserver = suite.launch(seed, enclosed=enclosed)
     suite.preload()
-    for line in sys.stdin.buffer:
-        order = json.loads(line)
-        answer = _judge(order, seed, forkserver)
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-    forkserver.close()
+    orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)  # pytest takes the standard ones
+    with orders, answers, tempfile.TemporaryFile() as printed:
+        for target in (1, 2):
+            os.dup2(printed.fileno(), target)
+        status = suite.stand_by(folder, seed, forkserver, partial(_serve, forkserver, orders, answers))
+        if status:
+            printed.seek(0)
+            answers.write(json.dumps({"failed": suite.what_failed(printed.read())}) + "\n")
 
 
-def _judge(order: dict[str, Any], seed: int, forkserver: Forkserver) -> dict[str, Any]:
-    """Judge one submission, in a group of processes of its own that ends with it. Raises ForkserverGone."""
+def _serve(forkserver: Forkserver, orders: IO[str], answers: IO[str], judge: suite.Judge) -> None:
+    answers.write(json.dumps({"failed": ""}) + "\n")
+    for line in orders:
+        answers.write(json.dumps(_judge(json.loads(line), forkserver, judge)) + "\n")
+
+
+def _judge(order: dict[str, Any], forkserver: Forkserver, judge: suite.Judge) -> dict[str, Any]:
+    """Judge what lies in the folder, in a group of processes of its own that ends with it. Raises ForkserverGone."""
     began = time.monotonic()
     client = forkserver.another()
     pid = os.fork()
     if pid == 0:
-        os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        suite.play_apart(order["folder"], seed, order["report"], client)
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            judge(suite.opened(order["report"]), client)
+            status = 0
+        finally:
+            os._exit(status)
     client.close()
     ended = os.pidfd_open(pid)
     over = not select.select([ended], [], [], order["seconds"])[0]
