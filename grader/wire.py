@@ -350,6 +350,7 @@ class Link:
         self._decoder = decoder
         self._recv = sock.recv
         self.received = 0  # bytes
+        self.torn = False  # has a time-out fallen into the middle of a message?
 
     def send(self, message: Message) -> None:
         """Raises FrameTooLong before anything is sent, LinkClosed when nobody listens."""
@@ -364,12 +365,15 @@ class Link:
     def receive(self) -> Any:
         """Raises LinkClosed, FrameTooLong, TimeoutError, or msgspec.DecodeError for a message that is none."""
         head = self._exactly(4)
+        self.torn = True
         (size,) = struct.unpack(">I", head)
         if size > MAX_FRAME:
             raise FrameTooLong(size)
         self.received += size
+        body = self._exactly(size)
+        self.torn = False
         try:
-            return self._decoder.decode(self._exactly(size))
+            return self._decoder.decode(body)
         except (RecursionError, MemoryError) as error:  # nested too deeply, or an array said to be of that size
             raise msgspec.DecodeError(str(error)) from error
 
@@ -381,6 +385,7 @@ class Link:
             data = self._recv(size)
             if len(data) == size:
                 return data
+            self.torn = True
             parts = [data]
             missing = size - len(data)
             while missing:

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -39,8 +39,8 @@ PREVIEW = 60
 MOST_BYTES = 256 * 1024 * 1024
 """Bytes that one life of a host may send, in all."""
 
-_COMPUTING = 0.2
-"""Of the time that it took too long, what a host that computes used at least: else it waited, or was starved."""
+_SPIN = 0.4
+"""Of the real time that a turn may take, how much of it the host may compute."""
 
 _GRACE = 0.5
 """Real seconds between a link that closes and the end of a process that ends by itself."""
@@ -180,13 +180,15 @@ class Host:
                 code=str(self.service.code),
                 disk=str(self.disk),
             )
-        ours.settimeout(self._sim.patience)
+        self._socket = ours
+        ours.settimeout(self._spin)
+        self._socket = ours
         self._link = wire.Link(ours, wire.to_simulation)
         self._sim.tape.record("start", self.name)
         self.alive, self.deadline, self.inbox = True, None, []
         self._frozen = self._listens = False
         self.clock = self._sim.now_ns
-        self._busy = self._computed = 0.0
+        self._busy, self._computed = 0.0, _cpu(self._pid)
         self._hear(
             wire.Boot(
                 name=self.name,
@@ -418,7 +420,7 @@ class Host:
             self._ledger.changes()  # the scenario's, or another host's
         try:
             self._link.send(message)
-            idle = self._link.receive()
+            idle = self._receive()
         except TimeoutError:
             self._restless(self._hot_places())
             return
@@ -445,19 +447,42 @@ class Host:
         self._busy = 0.0 if resting else self._busy + time.perf_counter() - began
         if resting:
             self._computed = _cpu(self._pid)
-        if self.alive and self._sim.patience is not None and self._busy > self._sim.patience:
-            self._busy = 0.0
+        if self.alive and self._is_restless():
+            self._busy = 0.0  # to ask it where it waits is a turn, too
             self._restless(self._waiting_places())
 
+    def _receive(self) -> wire.Idle:
+        """Raises TimeoutError: soon for a host that computes all the time, later for one that may only be held up."""
+        try:
+            return cast(wire.Idle, self._link.receive())
+        except TimeoutError:
+            if self._link.torn or self._is_restless(self._spin or 0.0):
+                raise
+        self._socket.settimeout((self._sim.patience or 0.0) - (self._spin or 0.0))
+        idle = cast(wire.Idle, self._link.receive())
+        self._socket.settimeout(self._spin)
+        return idle
+
+    @property
+    def _spin(self) -> float | None:
+        """Seconds for which one turn may compute."""
+        return None if self._sim.patience is None else _SPIN * self._sim.patience
+
+    def _is_restless(self, more: float = 0.0) -> bool:
+        """Does its turn take too long, in real time or in computing? `more`: real seconds beside those of its turn."""
+        if self._spin is None or self._busy + more < self._spin:
+            return False
+        return self._busy + more > (self._sim.patience or 0.0) or self._has_spun()
+
+    def _has_spun(self) -> bool:
+        return _cpu(self._pid) - self._computed > 0.9 * (self._spin or 0.0)
+
     def _restless(self, places: tuple[wire.Place, ...]) -> None:
-        patience = self._sim.patience or 0.0
-        text = f"did not come to rest in {patience:g} s of real time"
-        if _cpu(self._pid) - self._computed > _COMPUTING * patience:
-            self._fail("limit-time", text, places)
+        if self._has_spun():
+            self._fail("limit-time", f"did not come to rest in {self._spin:g} s of computing", places)
         else:
-            self._fail(
-                "limit-stall", f"{text}, and hardly computed: it waits for something outside the simulation", places
-            )
+            what = f"did not come to rest in {self._sim.patience:g} s of real time, and hardly computed"
+            self._fail("limit-stall", f"{what}: it waits for something outside the simulation", places)
 
     def _waiting_places(self) -> tuple[wire.Place, ...]:
         return tuple(place for _, place in self.explain())[:2]
@@ -620,13 +645,13 @@ class Host:
 
 
 def _cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used; endless where that cannot be known."""
+    """Seconds of CPU that a process has used. Where that cannot be known, all seconds count as such."""
     if not sys.platform.startswith("linux"):
-        return math.inf
+        return time.monotonic()
     try:
         return time.clock_gettime(~pid << 3 | 2)  # CPUCLOCK_SCHED of that process, as clock_getcpuclockid(3) makes it
     except OSError:  # it has ended
-        return math.inf
+        return time.monotonic()
 
 
 def _told(ending: Ending) -> tuple[str, str]:

@@ -75,7 +75,8 @@ def test_limits_are_in_force_and_can_not_be_lifted(stage: Stage) -> None:
     ).result
     found, written, memory = answer.body
     del limits["NO_SUCH_LIMIT"]
-    assert found == {name: [value, value] for name, value in limits.items()}
+    hard = limits | {"CPU": limits["CPU"] + 1}  # that one kills, and says nothing
+    assert found == {name: [value, hard[name]] for name, value in limits.items()}
     assert (written, memory) == ("File too large", "refused")
 
 
