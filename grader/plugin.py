@@ -42,6 +42,14 @@ _MISTAKES = frozenset(
 )
 """Exceptions that mean a slip in the learner's code rather than the outside's doing."""
 
+PATIENCE = 5.0
+"""Real seconds that a host may take for one turn, which is meant to take a few milliseconds."""
+
+BRIEF = 1.25
+"""The same, in a run in which as many tests as HANGS have come to that end already."""
+
+HANGS = 3
+
 _KINDS = {
     "todo": Verdict.TODO,
     "limit-time": Verdict.LIMIT,
@@ -63,6 +71,7 @@ _metrics_key: pytest.StashKey[list[Metric]] = pytest.StashKey()
 _scene_key = pytest.StashKey[Any]()
 _began_key = pytest.StashKey[float]()
 _outcome_key = pytest.StashKey[TestOutcome]()
+_hangs_key = pytest.StashKey[int]()
 _current: list[pytest.Item] = []
 
 
@@ -218,6 +227,11 @@ def use_forkserver(config: pytest.Config, forkserver: Forkserver) -> None:
     config.stash[_forkserver_key] = forkserver
 
 
+def hung(config: pytest.Config) -> None:
+    """One more test has ended because a host computed without end: after some, the others wait less long for that."""
+    config.stash[_hangs_key] = config.stash.get(_hangs_key, 0) + 1
+
+
 @pytest.fixture
 def scene(request: pytest.FixtureRequest) -> Scene:
     """The group's service, not yet running, and the run's seed."""
@@ -225,7 +239,9 @@ def scene(request: pytest.FixtureRequest) -> Scene:
     from grader.world.scene import Scene
 
     group = request.node.stash[_group_key]
-    patience = 5.0 if request.config.getoption("real_limits") == "on" else None
+    patience = None
+    if request.config.getoption("real_limits") == "on":
+        patience = BRIEF if request.config.stash.get(_hangs_key, 0) >= HANGS else PATIENCE
     service = Service(group.path, group.app, dict(group.ports))
     made = Scene(_warm_up(request.config), service, request.config.option.seed, patience)
     request.node.stash[_scene_key] = made

@@ -277,6 +277,7 @@ class _OnCall(_Collected):
 
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 50, 50)  # what judges one service is short-lived
         self._serve(judge)
         return True
 
@@ -292,6 +293,8 @@ def _play(item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]
     except Exception as error:  # pytest's own machinery: the other tests still have to run
         outcome = plugin.broken(item, error)
     if outcome is not None:
+        if outcome.failure is not None and outcome.failure.code == "limit-time":
+            plugin.hung(item.config)
         write(asdict(outcome))
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DIMENSIONS = 64
 _MESSAGE_TOKENS = 4
+_KEPT = 256  # texts whose words are known: the same prompt comes again and again
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ _COMMON = frozenset(
 )
 
 
+@lru_cache(_KEPT)
 def tokens(text: str) -> int:
-    return sum(1 for _ in _TOKEN.finditer(text))
+    return len(_TOKEN.findall(text))
 
 
 def message_tokens(texts: Iterable[str]) -> int:
@@ -130,8 +132,9 @@ def relevance(query: str, document: str) -> float:
     return round(len(wanted & set(_words(document))) / len(wanted), 6) if wanted else 0.0
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.lower()) if len(word) > 2 and word not in _COMMON]
+@lru_cache(_KEPT)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in _WORD.findall(text.lower()) if len(word) > 2 and word not in _COMMON)
 
 
 def _sentences(text: str) -> list[str]:
