@@ -2,7 +2,7 @@
 
 The tests are the shipped ones; of the learner's folder only the files that the group names take part. `run` starts a
 process that imports pytest once, collects once, and forks a worker a core; each takes the next test when it is free. A
-test that left no outcome is a failure: silence proves nothing.
+test that left no outcome is a failure: silence proves nothing. Suites that judge many services are in `warm.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from grader import sandbox
 from grader.outcome import Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
@@ -33,8 +33,17 @@ if TYPE_CHECKING:
     from grader.curriculum import Group
     from grader.sim import Forkserver
 
-Judge = Callable[[int, "Forkserver"], None]
-"""Runs all tests on hosts of a client; outcomes go to a descriptor."""
+    _Test = tuple[pytest.Item, TestOutcome]
+
+
+class Judge(Protocol):
+    """Runs all tests, `first` before the others, as many at once as there are clients; outcomes go to `report`."""
+
+    def __call__(self, report: int, clients: Sequence[Forkserver], first: Collection[str] = ()) -> None: ...
+
+
+_NOT_NEEDED = ("cacheprovider", "logging", "warnings", "unraisableexception", "threadexception", "faulthandler")
+"""Of pytest's own plug-ins, what every test would pay for, and no outcome tells of."""
 
 _SILENCE = "no-outcome"
 _MOST_TO_COMPILE = 1024 * sandbox.MIB
@@ -178,7 +187,7 @@ def _decode(table: dict[str, Any]) -> TestOutcome:
 
 
 class _Collected:
-    """A pytest plug-in that takes the tests as they were collected, and has them run in forks of this process."""
+    """A pytest plug-in that has the tests run as they were collected, in forks of this process."""
 
     def __init__(self, forkserver: Forkserver) -> None:
         self._forkserver = forkserver
@@ -188,7 +197,7 @@ class _Collected:
 
         plugin.use_forkserver(config, self._forkserver)
 
-    def _tests(self, session: pytest.Session) -> list[tuple[pytest.Item, TestOutcome]]:
+    def _tests(self, session: pytest.Session) -> list[_Test]:
         """Each with the outcome that it has until it is heard of."""
         from grader import plugin
 
@@ -198,8 +207,8 @@ class _Collected:
         return [(item, plugin.pending(item, silence)) for item in session.items]
 
 
-class _Workers(_Collected):
-    """Some of the tests, on all cores: a worker a core takes the next when it is free. Outcomes go to a pipe."""
+class _Once(_Collected):
+    """Some of the tests, once. Outcomes go to a pipe."""
 
     def __init__(
         self, forkserver: Forkserver, report: int, stage: int, only: Collection[str] | None, width: int
@@ -209,52 +218,18 @@ class _Workers(_Collected):
         self._stage = stage
         self._only = only
         self._width = width
-        self._turn = os.pipe()
-        os.write(self._turn[1], b"T")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        chosen = [(item, test) for item, test in self._tests(session) if self._is_wanted(test)]
-        items = [item for item, _ in chosen]
-        self._write({"expected": [asdict(test) for _, test in chosen]})
-        # a pipe holds the numbers of the tests still to run: whoever is free takes the next
-        queue, feed = os.pipe()
-        os.write(feed, b"".join(number.to_bytes(2, "big") for number in range(len(items))))
-        os.close(feed)
-        _compile(session.config.rootpath / "service")
-        clients = [self._forkserver.another() for _ in range(min(self._width, len(items)))]
-        children = []
-        for client in clients:
-            pid = os.fork()
-            if pid == 0:
-                status = 1
-                try:
-                    self._work(items, queue, client)
-                    status = 0
-                finally:
-                    os._exit(status)
-            children.append(pid)
-            client.close()
-        for pid in children:
-            os.waitpid(pid, 0)
+        wanted = [(item, test) for item, test in self._tests(session) if self._is_wanted(test)]
+        _run(wanted, self._report, [self._forkserver.another() for _ in range(min(self._width, len(wanted)))])
         return True
 
     def _is_wanted(self, test: TestOutcome) -> bool:
         return (self._stage < 0 or test.stage <= self._stage) and (self._only is None or test.id in self._only)
 
-    def _work(self, items: list[pytest.Item], queue: int, client: Forkserver) -> None:
-        while number := os.read(queue, 2):
-            _play(items[int.from_bytes(number, "big")], client, self._write)
-
-    def _write(self, message: dict[str, Any]) -> None:
-        token = os.read(self._turn[0], 1)  # one writer at a time: a long line is no single write
-        try:
-            _write(self._report, message)
-        finally:
-            os.write(self._turn[1], token)
-
 
 class _OnCall(_Collected):
-    """All tests, one after the other, once for each service that takes the place of the one before."""
+    """All tests, once for each service that takes the place of the one before."""
 
     def __init__(self, forkserver: Forkserver, serve: Callable[[Judge], None]) -> None:
         super().__init__(forkserver)
@@ -268,18 +243,46 @@ class _OnCall(_Collected):
         for name in ("incident.py", "tests/probes.py"):  # what nearly every test imports
             if (folder / name).exists():
                 plugin.load(folder / name)
-
-        def judge(report: int, client: Forkserver) -> None:
-            _write(report, {"expected": [asdict(test) for _, test in tests]})
-            _compile(folder / "service")
-            for item, _ in tests:
-                _play(item, client, partial(_write, report))
-
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 50)  # what judges one service is short-lived
-        self._serve(judge)
+        self._serve(partial(_run, tests))
         return True
+
+
+def _run(tests: Sequence[_Test], report: int, clients: Sequence[Forkserver], first: Collection[str] = ()) -> None:
+    """Run the tests, those with the ids `first` before the others, as many at once as there are clients."""
+    _write(report, {"expected": [asdict(test) for _, test in tests]})
+    if not tests:
+        return
+    _compile(tests[0][0].config.rootpath / "service")
+    items = [item for item, _ in sorted(tests, key=lambda each: each[1].id not in first)]
+    if len(clients) == 1:
+        for item in items:
+            _play(item, clients[0], partial(_write, report))
+        return
+    queue, feed = os.pipe()  # holds the numbers of the tests still to run: whoever is free takes the next
+    os.write(feed, b"".join(number.to_bytes(2, "big") for number in range(len(items))))
+    os.close(feed)
+    turns = os.pipe()
+    os.write(turns[1], b"T")
+    children = []
+    for client in clients:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                while number := os.read(queue, 2):
+                    _play(items[int.from_bytes(number, "big")], client, partial(_write_in_turn, report, turns))
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(pid)
+        client.close()
+    for pid in children:
+        os.waitpid(pid, 0)
+    for fd in (queue, *turns):
+        os.close(fd)
 
 
 def _play(item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]], None]) -> None:
@@ -296,6 +299,14 @@ def _play(item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]
         if outcome.failure is not None and outcome.failure.code == "limit-time":
             plugin.hung(item.config)
         write(asdict(outcome))
+
+
+def _write_in_turn(report: int, turns: tuple[int, int], message: dict[str, Any]) -> None:
+    token = os.read(turns[0], 1)  # one writer at a time: a long line is no single write
+    try:
+        _write(report, message)
+    finally:
+        os.write(turns[1], token)
 
 
 def _write(report: int, message: dict[str, Any]) -> None:
@@ -377,7 +388,7 @@ def play(
     folder: str, seed: int, report: int, forkserver: Forkserver, *, stage: int, only: Collection[str] | None, width: int
 ) -> int:
     """Collect and run the tests of FOLDER, `width` at once; outcomes go to the descriptor `report`. Once a process."""
-    return _pytest(folder, seed, _Workers(forkserver, report, stage, only, width))
+    return _pytest(folder, seed, _Once(forkserver, report, stage, only, width))
 
 
 def stand_by(folder: str, seed: int, forkserver: Forkserver, serve: Callable[[Judge], None]) -> int:
@@ -394,8 +405,8 @@ def _pytest(folder: str, seed: int, suite: _Collected) -> int:
     os.chdir(folder)
     arguments = [
         "--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--import-mode=importlib", "--seed", str(seed),
-        "-p", "grader.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider", "--assert=plain", "-q", "--no-header",
-        "tests",
+        "-p", "grader.plugin", "-p", "pytest_timeout", "--assert=plain", "--capture=no", "-q", "--no-header", "tests",
+        *(word for name in _NOT_NEEDED for word in ("-p", f"no:{name}")),
     ]  # fmt: skip
     return int(pytest.main(arguments, plugins=[suite]))
 

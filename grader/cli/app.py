@@ -133,6 +133,14 @@ def check(group: GroupName = None, show_all: All = False, seed: Seed = None, as_
 
 
 @app.command()
+def watch(group: GroupName = None, seed: Seed = None, as_json: Json = False) -> int:
+    """Check again as you save; keys for the rest."""
+    from grader.cli.watch import command
+
+    return command(group, seed=seed, as_json=as_json)
+
+
+@app.command()
 def hint(group: GroupName = None, pattern: PatternName = None, as_json: Json = False) -> int:
     """One step further each time."""
     from grader.cli.hint import command

@@ -24,6 +24,7 @@ LINES = {
     "next": Line(1, JSON),
     "trigger": Line(1, JSON),
     "check": Line(1, {"--all": "show_all", **JSON}),
+    "watch": Line(1, JSON),
     "hint": Line(2, JSON),
     "reset": Line(2, {"--yes": "yes", **JSON}),
     "solution": Line(2, JSON),

@@ -20,6 +20,7 @@ from grader.curriculum import Group, Trouble
 from grader.grade.ingest import Submission
 from grader.grade.journal import Journal, Terms
 from grader.grade.judge import Job, Killed, Starved, Unjudged, judge, keep_to_a_core, versions
+from grader.grade.marks import PRIVATE_FOLDER
 from grader.outcome import GroupOutcome, Verdict
 
 ATTEMPTS = 3
@@ -77,7 +78,8 @@ def plan(group: Group, pristine: Path, private: Path | None, *, confined: bool) 
         if not found:
             raise Trouble(f"there are no test_*.py in {private}", "learn grade --help")
         for file in found:
-            files[f"tests/private_{hashlib.sha256(file.name.encode()).hexdigest()[:6]}/{file.name}"] = file.read_bytes()
+            folder = PRIVATE_FOLDER + hashlib.sha256(file.name.encode()).hexdigest()[:6]  # no module of the group's
+            files[f"{folder}/{file.name}"] = file.read_bytes()
     return Plan(group, files, confined)
 
 

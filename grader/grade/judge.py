@@ -1,20 +1,16 @@
 """Judge one submission: the work of a batch, cut so that it can be done by any thread on any machine.
 
-`judge` takes a Job and returns outcomes, values only. Each thread that calls it keeps warm sessions (`session.py`), one
-for each seed and set of tests.
+`judge` takes a Job and returns outcomes, values only. Each thread that calls it keeps warm suites, one for each seed of
+a set of tests.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import platform
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -22,14 +18,14 @@ from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypedDict
 
 import msgspec
 
 from grader import sandbox, suite
-from grader.curriculum import Group, read_group
+from grader.curriculum import read_group
 from grader.grade import load
 from grader.outcome import Failure, GroupOutcome, Verdict
+from grader.warm import Ended, Warm
 
 SECONDS = 90.0
 """Of real time for one submission and one seed; a suite is meant to take five."""
@@ -82,7 +78,7 @@ def judge(job: Job) -> tuple[GroupOutcome, ...]:
     if other:
         raise OtherVersions(f"{platform.node()} has {', '.join(other)}")
     bench = _bench(job)
-    return tuple(bench.session(seed).judge(job) for seed in job.seeds)
+    return tuple(bench.judge(job, seed) for seed in job.seeds)
 
 
 @cache
@@ -106,7 +102,7 @@ def keep_to_a_core() -> None:
 
 
 def end() -> None:
-    """End all sessions of this process, and whatever they judge: their threads hear that it was Killed."""
+    """End all that this process judges: its threads hear that it was Killed."""
     for bench in list(_benches):
         bench.close()
     _benches.clear()
@@ -125,131 +121,64 @@ def _bench(job: Job) -> _Bench:
 
 
 class _Bench:
-    """What a thread has for one set of tests: the group as it ships, and a session for each seed."""
+    """What a thread has for one set of tests: the group as it ships, and a warm suite for each seed."""
 
     def __init__(self, job: Job) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="brownout-")
-        pristine = Path(self._folder.name) / "pristine" / job.group
+        self._pristine = Path(self._folder.name) / "pristine" / job.group
         for name, data in job.pristine.items():
-            (pristine / name).parent.mkdir(parents=True, exist_ok=True)
-            (pristine / name).write_bytes(data)
-        self.group = read_group(pristine / "group.toml")
+            (self._pristine / name).parent.mkdir(parents=True, exist_ok=True)
+            (self._pristine / name).write_bytes(data)
+        self._group = read_group(self._pristine / "group.toml")
         self._confined = job.confined
         self._core: int | None = getattr(_here, "core", None)
-        self._sessions: dict[int, _Session] = {}
+        self._suites: dict[int, Warm] = {}
 
-    def session(self, seed: int) -> _Session:
-        found = self._sessions.get(seed)
-        if found is None or not found.alive:
-            place = Path(self._folder.name) / f"seed-{seed}"
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            found = self._sessions[seed] = _Session(self.group, place, seed, self._core, confined=self._confined)
-        return found
-
-    def close(self) -> None:
-        for session in list(self._sessions.values()):
-            session.close()
-        with contextlib.suppress(OSError):
-            self._folder.cleanup()
-
-
-class _Answer(TypedDict):
-    """What a session says of a run; see `session.py`."""
-
-    seconds: float
-    over: bool
-    killed: bool
-
-
-class _Session:
-    """A warm pytest for one seed, in a process of its own."""
-
-    def __init__(self, group: Group, place: Path, seed: int, core: int | None, *, confined: bool) -> None:
-        self._group = group
-        self._place = place
-        self._folder = place / "work" / group.folder
-        self._seed = seed
-        self._cores = {core} if core is not None else _cores()
-        self._failed: str | None = None  # not known yet
-        if confined and (refused := sandbox.refusal()):
-            raise sandbox.Unconfined(refused)
-        suite.lay_out(group, group.path, group.path, self._folder)
-        words = [self._folder, seed, int(confined), -1 if core is None else core]
-        arguments = ["-m", "grader.grade.session", *map(str, words)]
-        command = sandbox.enclose(arguments, writable=[place]) if confined else [sys.executable, "-P", *arguments]
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True
-        )
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def judge(self, job: Job) -> GroupOutcome:
+    def judge(self, job: Job, seed: int) -> GroupOutcome:
         """Raises Killed and Starved."""
-        outcome = self._run(job)
+        outcome = self._run(job, seed)
         if "limit-stall" in _codes(outcome):  # who waits does so again; who was held up, hardly
-            outcome = self._run(job)
+            outcome = self._run(job, seed)
         return outcome
 
-    def _run(self, job: Job) -> GroupOutcome:
-        if self._failed is None:
-            self._failed = str(self._hear()["failed"])  # until then it reads the tests in the folder
-        if self._failed:
-            return GroupOutcome(self._group.id, self._seed, (), 0.0, ours=self._failed)
-        theirs = self._place / "theirs"
-        shutil.rmtree(theirs, ignore_errors=True)
-        theirs.mkdir()
-        for name, data in job.files.items():
-            (theirs / name).parent.mkdir(parents=True, exist_ok=True)
-            (theirs / name).write_bytes(data)
-        suite.lay_out(self._group, theirs, self._group.path, self._folder)
-        report = self._place / "report"
-        report.unlink(missing_ok=True)
-        before = load.read(self._process.pid, self._cores)
-        answer: _Answer = self._ask({"report": str(report), "seconds": SECONDS})
-        outcome = suite.reported(self._group, self._seed, report, answer["seconds"])
-        if answer["over"]:
-            outcome = _cut_short(outcome)
+    def _run(self, job: Job, seed: int) -> GroupOutcome:
+        warm = self._suite(seed)
+        try:
+            warm.put(job.files)
+            cores = {self._core} if self._core is not None else _cores()
+            before = load.read(warm.pid, cores)
+            run = warm.judge(seconds=SECONDS)
+        except Ended:
+            raise Killed("the process that judges, or the warm parent of its hosts, was ended") from None
+        outcome = _cut_short(run.outcome) if run.over else run.outcome
         codes = _codes(outcome)
-        if answer["killed"] or any(suite.was_silent(test) for test in outcome.tests):
+        if run.killed or any(suite.was_silent(test) for test in outcome.tests):
             raise Killed("the process that ran the tests was ended")
         if "killed-from-outside" in codes:
             raise Killed("a process of the service was ended by the machine, which may be out of memory")
         if codes & {"limit-time", "limit-stall"}:
-            share = load.share(before, load.read(self._process.pid, self._cores))
+            share = load.share(before, load.read(warm.pid, cores))
             if share < LEAST_SHARE:
-                raise Starved(f"of {answer['seconds']:.0f} s the machine had {share:.0%} for it")
+                raise Starved(f"of {outcome.seconds:.0f} s the machine had {share:.0%} for it")
         return outcome
 
+    def _suite(self, seed: int) -> Warm:
+        found = self._suites.get(seed)
+        if found is None or not found.alive:
+            place = Path(self._folder.name) / f"seed-{seed}"
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            if self._confined and (refused := sandbox.refusal()):
+                raise sandbox.Unconfined(refused)
+            found = Warm(self._group, self._pristine, place, seed, confined=self._confined, core=self._core)
+            self._suites[seed] = found
+        return found
+
     def close(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        self._process.wait()
-
-    def _ask(self, order: dict[str, object]) -> Any:
-        assert self._process.stdin is not None
+        for warm in list(self._suites.values()):
+            warm.close()
         with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
-        return self._hear()
-
-    def _hear(self) -> Any:
-        assert self._process.stdout is not None
-        try:
-            line = self._process.stdout.readline()
-        except (OSError, ValueError):  # closed meanwhile, by end()
-            line = b""
-        if not line.endswith(b"\n"):
-            self.close()
-            raise Killed("the process that judges, or the warm parent of its hosts, was ended")
-        return json.loads(line)
+            self._folder.cleanup()
 
 
 def _codes(outcome: GroupOutcome) -> set[str]:

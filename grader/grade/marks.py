@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.curriculum import Group, Trouble, unknown
-from grader.outcome import GroupOutcome, Verdict
+from grader.outcome import GroupOutcome, TestOutcome, Verdict
 
 PRIVATE = "private"
 """The name under which tests without a pattern are weighed: an instructor's own."""
+
+PRIVATE_FOLDER = "tests/private_"
+"""How the folder of an instructor's own tests begins."""
 
 WHOLE = 100.0
 
@@ -72,3 +75,8 @@ def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float]) -> 
         points = most * count / len(tests) if tests else 0.0
         patterns.append(PatternMarks(name, count, len(tests), points, most))
     return Marks(sum(each.points for each in patterns), sum(weights.values()), tuple(patterns))
+
+
+def is_private(test: TestOutcome) -> bool:
+    """Is it a test of the instructor's own, of which learners hear no more than whether it passed?"""
+    return test.id.startswith(PRIVATE_FOLDER)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from grader.grade.book import Row
+from grader.grade.marks import is_private
 from grader.outcome import TestOutcome, Verdict
 from grader.report.ink import clean
 
@@ -31,11 +32,11 @@ def classroom(row: Row) -> str:
         file, _, name = test.id.partition("::")
         tests.append(
             {
-                "name": clean(test.title),
+                "name": "a private test" if is_private(test) else clean(test.title),
                 "status": status,
-                "message": clean(test.failure.sees) if test.failure else "",
-                "test_code": name,
-                "filename": file,
+                "message": clean(test.failure.sees) if test.failure and not is_private(test) else "",
+                "test_code": "" if is_private(test) else name,
+                "filename": "" if is_private(test) else file,
                 "line_no": 0,
                 "duration": round(test.seconds * 1000),
                 "score": round(worth, 2) if status == "pass" else 0.0,

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from grader.curriculum import Group
 from grader.grade.book import Book, Row
+from grader.grade.marks import is_private
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 from grader.report.ink import Ink, clean
 
@@ -113,11 +114,13 @@ def feedback(group: Group, book: Book, row: Row) -> str:
                 lines += ["", *_told(test, outcome.seed)]
     lines += ["", f"The work: {row.digest}", f"The tests: {book.terms.tests}"]
     lines += [f"Versions: {', '.join(f'{name} {version}' for name, version in sorted(book.terms.versions.items()))}"]
-    lines += [f"Again: learn check {group.id} --seed {seed}" for seed in book.terms.seeds]
+    lines += [f"Again: learn check {group.id} --all --seed {seed}" for seed in book.terms.seeds]
     return "\n".join(lines) + "\n"
 
 
 def _told(test: TestOutcome, seed: int) -> list[str]:
+    if is_private(test):
+        return [f"✗ a private test, seed {seed}: {test.verdict.value}"]
     lines = [f"✗ {clean(test.title)}", f"  {clean(test.id)}, seed {seed}: {test.verdict.value}"]
     if test.failure is not None:
         lines.append(f"  production sees  {clean(test.failure.sees)}")

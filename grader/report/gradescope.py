@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from grader.grade.book import Book, Row
+from grader.grade.marks import is_private
 from grader.outcome import TestOutcome, Verdict
 from grader.report.ink import clean
 
@@ -38,5 +39,5 @@ def _test(test: TestOutcome, seed: int) -> dict[str, Any]:
         "status": "passed" if test.verdict is Verdict.PASSED else "failed",
         "output": clean("\n".join(told)),
         "tags": list(test.patterns),
-        "visibility": "visible",
+        "visibility": "hidden" if is_private(test) else "visible",
     }

@@ -181,6 +181,12 @@ class Check(Answer, tag="check"):
     result: CheckResult | None = None
 
 
+class Watch(Answer, tag="watch"):
+    """`learn watch`: one a run, each a line."""
+
+    result: CheckResult | None = None
+
+
 class HintAnswer(Answer, tag="hint"):
     """`learn hint`"""
 
@@ -223,12 +229,15 @@ class New(Answer, tag="new"):
     result: NewResult | None = None
 
 
-AnyAnswer = Status | Next | Trigger | Check | HintAnswer | Reset | SolutionAnswer | Grade | Verify | Calibrate | New
+AnyAnswer = (
+    Status | Next | Trigger | Check | Watch | HintAnswer | Reset | SolutionAnswer | Grade | Verify | Calibrate | New
+)
 ANSWERS: dict[str, type[AnyAnswer]] = {
     "status": Status,
     "next": Next,
     "trigger": Trigger,
     "check": Check,
+    "watch": Watch,
     "hint": HintAnswer,
     "reset": Reset,
     "solution": SolutionAnswer,
@@ -241,9 +250,17 @@ ANSWERS: dict[str, type[AnyAnswer]] = {
 
 def text(answer: AnyAnswer) -> str:
     """The answer as indented JSON with a line end."""
-    fields = msgspec.to_builtins(answer)
-    first = {name: fields[name] for name in ("schema", "command", "exit", "error", "notes", "result")}
-    return msgspec.json.format(msgspec.json.encode(first), indent=2).decode() + "\n"
+    return msgspec.json.format(_encoded(answer), indent=2).decode() + "\n"
+
+
+def line(answer: AnyAnswer) -> str:
+    """The answer as one line, of a command that has many."""
+    return _encoded(answer).decode() + "\n"
+
+
+def _encoded(answer: AnyAnswer) -> bytes:
+    fields, order = msgspec.to_builtins(answer), ("schema", "command", "exit", "error", "notes", "result")
+    return msgspec.json.encode({name: fields[name] for name in order})
 
 
 def refused(command: str, code: int, what: str, mend: str = "") -> AnyAnswer:

@@ -85,6 +85,10 @@ class Live:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Make room for a line that stays."""
         self._draw("")
 
     def test(self, test: TestOutcome) -> None:

@@ -14,6 +14,7 @@ import random
 import selectors
 import shutil
 import tempfile
+import weakref
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +65,12 @@ class _Loop(asyncio.SelectorEventLoop):
         self._sim = sim
         super().__init__(_Selector(sim))
         self._clock_resolution = 1e-9
+        self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # asyncio's own set is of all loops
+
+    def create_task(self, *args: Any, **more: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = super().create_task(*args, **more)
+        self.tasks.add(task)
+        return task
 
     def time(self) -> float:
         return self._sim.now_ns / 1e9
@@ -187,7 +194,7 @@ class Simulation:
         for host in self.hosts:
             self.printed += host.printed().splitlines()
             host.shut()
-        for task in asyncio.all_tasks(self.loop):
+        for task in [each for each in self.loop.tasks if not each.done()]:
             task.cancel()
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())

@@ -163,7 +163,7 @@ def _sessions(pid: int) -> set[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             children = [int(child) for child in task.read_text().split()]
-            found |= {each for each in children if b"grade.session" in Path(f"/proc/{each}/cmdline").read_bytes()}
+            found |= {each for each in children if b"grader.warm" in Path(f"/proc/{each}/cmdline").read_bytes()}
         except OSError:
             continue
     return found
@@ -216,3 +216,40 @@ def test_without_a_sandbox_nothing_is_graded_unless_somebody_says_so(
         main()
     assert ended.value.code == 1
     assert "Graded without a sandbox" in capsys.readouterr().out
+
+
+@needs_sandbox
+def test_works_of_one_length_do_not_share_byte_code(workspace: Path) -> None:
+    """Laid out in one folder within one second, they look alike to whoever only asks for size and time."""
+    hand_in(workspace, "ada", app())
+    hand_in(workspace, "bob", app().replace('body["a"] + body["b"]', 'body["a"] - body["b"]'))
+    hand_in(workspace, "cyd", app().replace('body["a"] + body["b"]', 'body["b"] + body["a"]'))
+    learn(workspace, *BATCH)
+    points = {name: row["points"] for name, row in rows(workspace).items()}
+    assert points == {"ada": "25.00", "bob": "0.00", "cyd": "25.00"}
+
+
+@needs_sandbox
+def test_a_work_that_hangs_everywhere_is_waited_for_less_and_less(workspace: Path) -> None:
+    hand_in(workspace, "ada", app(at_start="while True: pass"))
+    learn(workspace, *BATCH)
+    book = json.loads((workspace / "report/grades.json").read_text())
+    failures = [test["failure"] for test in book["rows"][0]["outcomes"][0]["tests"]]
+    assert {failure["code"] for failure in failures} == {"limit-time"}
+    spans = [failure["sees"].partition(" in ")[2] for failure in failures]
+    assert spans == ["2 s of computing"] * 3 + ["0.5 s of computing"]
+
+
+@needs_sandbox
+def test_private_tests_that_do_not_load_are_no_fault_of_the_learner(workspace: Path) -> None:
+    hand_in(workspace, "ada", app())
+    (workspace / "mine").mkdir()
+    (workspace / "mine" / "test_mine.py").write_text("import no_such_module\n")
+    done = learn(workspace, *BATCH, "--tests", "mine")
+    assert done.returncode == 4, done.stderr
+    row = rows(workspace)["ada"]
+    assert row["points"] == ""
+    assert row["not judged"].startswith("ours: the suite did not run: ERROR tests/private_")
+    assert kept(workspace) == []  # --resume tries again
+    (workspace / "mine" / "test_mine.py").write_text("")
+    assert "is of other tests" in learn(workspace, *BATCH, "--tests", "mine", "--resume").stderr

@@ -47,6 +47,9 @@ EVIL = replace(
 )
 
 
+PRIVATE = replace(BAD, id="tests/private_ab12cd/test_mine.py::test_secret", title="What nobody may know", patterns=())
+
+
 def outcome(*tests: TestOutcome) -> GroupOutcome:
     return GroupOutcome("group-1", 7, (SANITY, *tests), 1.5)
 
@@ -72,7 +75,7 @@ def graded() -> Book:
     ada, bob, _, eve, fay, gus = submissions
     found: dict[str, tuple[GroupOutcome, ...] | NotJudged] = {
         ada.digest: (outcome(GOOD, replace(BAD, verdict=Verdict.PASSED, failure=None)),),
-        bob.digest: (outcome(GOOD, BAD),),
+        bob.digest: (outcome(GOOD, BAD, PRIVATE),),
         eve.digest: (outcome(replace(GOOD, verdict=Verdict.TAMPERED, failure=BAD.failure), EVIL),),
         fay.digest: "killed: the process that ran the tests was ended (tried 3 times)",
         gus.digest: (GroupOutcome("group-1", 7, (), 0.1, ours="the suite did not run: ERROR tests/test_kettle.py"),),
@@ -93,6 +96,16 @@ def test_what_each_learner_gets(group: Group, graded: Book, name: str, snapshot:
     assert feedback(group, graded, row) == snapshot(name="feedback.txt")
     assert gradescope.results(graded, row) == snapshot(name="results.json")
     assert classroom.classroom(row) == snapshot(name="classroom.json")
+
+
+def test_learners_hear_no_more_of_a_private_test_than_whether_it_passed(group: Group, graded: Book) -> None:
+    row = next(row for row in graded.rows if row.submission == "bob-final")
+    for text in (feedback(group, graded, row), classroom.classroom(row)):
+        assert "a private test" in text
+        assert "secret" not in text
+        assert "nobody may know" not in text
+    hidden = [test for test in json.loads(gradescope.results(graded, row))["tests"] if test["visibility"] == "hidden"]
+    assert [test["name"] for test in hidden] == ["What nobody may know"]
 
 
 def test_the_sheet(graded: Book, snapshot: SnapshotAssertion) -> None:
