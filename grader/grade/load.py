@@ -28,7 +28,7 @@ def read(process: int, cores: Collection[int]) -> Reading | None:
     """Of a process and all below it, with those that have ended there. None where it cannot be read."""
     try:
         tick = os.sysconf("SC_CLK_TCK")
-        used = sum(_used(each) for each in _tree(process)) / tick
+        used = sum(_used(each) for each in tree(process)) / tick
         return Reading(time.monotonic(), used, _idle(cores) / tick)
     except (OSError, ValueError, IndexError):
         return None
@@ -42,12 +42,13 @@ def share(before: Reading | None, after: Reading | None) -> float:
     return had / (after.clock - before.clock)
 
 
-def _tree(process: int) -> Iterator[int]:
+def tree(process: int) -> Iterator[int]:
+    """A process and all below it."""
     yield process
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
         for task in (_PROC / str(process) / "task").iterdir():
             for child in (task / "children").read_text().split():
-                yield from _tree(int(child))
+                yield from tree(int(child))
 
 
 def _used(process: int) -> int:
