@@ -6,10 +6,12 @@ Nothing of a learner's progress lives here, and nothing is written. Every `learn
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -97,6 +99,10 @@ class Group:
     @property
     def folder(self) -> str:
         return self.path.name
+
+    def is_own(self, name: str) -> bool:
+        """Would a file of this name, relative to the group's folder, be the learner's?"""
+        return any(_pattern(pattern).fullmatch(name) for pattern in self.files)
 
     def own_files(self, root: Path) -> list[str]:
         """The files below `root` that are the learner's own, links left out; names relative to `root`, sorted."""
@@ -256,3 +262,11 @@ def _toml(file: Path) -> dict[str, Any]:
 def _shown(file: Path) -> str:
     """The file as seen from the workspace: groups/FOLDER/NAME."""
     return "/".join(file.parts[-3:])
+
+
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """A pattern of Path.glob as a regular expression for a whole path."""
+    parts = re.split(r"(\*\*/|\*|\?)", pattern)
+    meant = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(meant.get(part, re.escape(part)) for part in parts))

@@ -117,7 +117,9 @@ def complete(
 def what_failed(printed: bytes) -> str:
     """Of what a suite that did not run has printed, the line that says why."""
     said = printed.decode("utf-8", "replace").strip().splitlines() or ["no output"]
-    return f"the suite did not run: {next((line for line in said if line.startswith('ERROR ')), said[-1])}"
+    what = next((line.partition(" - ")[0] for line in said if line.startswith("ERROR ")), said[-1])
+    why = [line[1:].strip() for line in said if line.startswith("E  ")]
+    return f"the suite did not run: {what}{f': {why[-1]}' if why else ''}"
 
 
 def was_silent(test: TestOutcome) -> bool:
@@ -231,7 +233,7 @@ class _Once(_Collected):
 class _OnCall(_Collected):
     """All tests, once for each service that takes the place of the one before."""
 
-    def __init__(self, forkserver: Forkserver, serve: Callable[[Judge], None]) -> None:
+    def __init__(self, forkserver: Forkserver, serve: Callable[[list[TestOutcome], Judge], None]) -> None:
         super().__init__(forkserver)
         self._serve = serve
 
@@ -246,7 +248,7 @@ class _OnCall(_Collected):
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 50)  # what judges one service is short-lived
-        self._serve(partial(_run, tests))
+        self._serve([test for _, test in tests], partial(_run, tests))
         return True
 
 
@@ -391,9 +393,10 @@ def play(
     return _pytest(folder, seed, _Once(forkserver, report, stage, only, width))
 
 
-def stand_by(folder: str, seed: int, forkserver: Forkserver, serve: Callable[[Judge], None]) -> int:
-    """Collect the tests of FOLDER once, then call `serve` with what judges the service that lies in FOLDER at that
-    moment. It is to be called in forks of this process: one judges one. Once a process; what pytest returns.
+def stand_by(folder: str, seed: int, forkserver: Forkserver, serve: Callable[[list[TestOutcome], Judge], None]) -> int:
+    """Collect the tests of FOLDER once, then call `serve` with them, and with what judges the service that lies in
+    FOLDER at that moment. That is to be called in forks of this process: one judges one. Once a process; what pytest
+    returns.
     """
     return _pytest(folder, seed, _OnCall(forkserver, serve))
 

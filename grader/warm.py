@@ -1,10 +1,11 @@
 """A suite that stands by: its tests are collected once, and a fork of that judges whatever service is put in place.
 
 `Warm` puts services in place and has them judged. `python -m grader.warm` is the process that it starts, in the
-sandbox, with hosts in sandboxes of their own within that. One JSON object a line: on stdout first {"failed": ""}, or
-why the suite does not run. Then, for each {"report": …, "width": …, "first": …, "seconds": …} on stdin (where outcomes
-go, how many tests run at once, which begin, and how long all may take) one {"seconds": …, "over": …, "killed": …,
-"cancelled": …}, when it has ended: after too long, by somebody's hand, because of an empty line on stdin?
+sandbox, with hosts in sandboxes of their own within that. One JSON object a line: on stdout first {"failed": "",
+"tests": {…}}, the ids and their patterns, or why the suite does not run. Then, for each {"report": …, "width": …,
+"first": …, "seconds": …} on stdin (where outcomes go, how many tests run at once, which begin, and how long all may
+take) one {"seconds": …, "over": …, "killed": …, "cancelled": …}, when it has ended: after too long, by somebody's hand,
+because of an empty line on stdin?
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Warm:
         self._place = place
         self._folder = place / "work" / group.folder
         self._failed: str | None = None  # not known yet
+        self.tests: dict[str, tuple[str, ...]] = {}  # once it stands by: id -> patterns
         suite.lay_out(group, pristine, pristine, self._folder)
         words = [self._folder, seed, int(confined), -1 if core is None else core]
         arguments = ["-m", "grader.warm", *map(str, words)]
@@ -85,7 +87,9 @@ class Warm:
     def wait(self) -> str:
         """Until the suite stands by. Why it cannot; empty if it can. Raises Ended."""
         if self._failed is None:
-            self._failed = str(self._hear()["failed"])
+            first = self._hear()
+            self._failed = str(first["failed"])
+            self.tests = {name: tuple(patterns) for name, patterns in first["tests"].items()}
         return self._failed
 
     def put(self, files: Mapping[str, bytes]) -> None:
@@ -187,7 +191,7 @@ def main() -> None:
         if status:
             sys.stdout.flush()
             printed.seek(0)
-            answers.write(json.dumps({"failed": suite.what_failed(printed.read())}) + "\n")
+            answers.write(json.dumps({"failed": suite.what_failed(printed.read()), "tests": {}}) + "\n")
 
 
 class _Orders:
@@ -207,8 +211,10 @@ class _Orders:
         return line[:-1]
 
 
-def _serve(forkserver: Forkserver, orders: _Orders, answers: IO[str], judge: suite.Judge) -> None:
-    answers.write(json.dumps({"failed": ""}) + "\n")
+def _serve(
+    forkserver: Forkserver, orders: _Orders, answers: IO[str], tests: Sequence[TestOutcome], judge: suite.Judge
+) -> None:
+    answers.write(json.dumps({"failed": "", "tests": {test.id: test.patterns for test in tests}}) + "\n")
     with contextlib.suppress(EOFError):
         while True:
             if order := orders.next():  # an empty one came too late to cancel anything

@@ -12,6 +12,7 @@ from pathlib import Path
 from grader.cli import desk
 from grader.cli.ending import Exit, Usage, warn
 from grader.curriculum import Trouble
+from grader.outcome import GroupOutcome
 
 
 def command(
@@ -36,7 +37,7 @@ def command(
     from grader import sandbox
     from grader.grade import batch, ingest, marks
     from grader.grade.book import book
-    from grader.grade.journal import NAME, CannotKeep, Journal, OtherTerms
+    from grader.grade.journal import CannotKeep, Journal, NoBatch, OtherBatch, OtherTerms
     from grader.grade.judge import end
     from grader.grade.roster import read_roster
     from grader.report import folder
@@ -47,22 +48,26 @@ def command(
         raise Usage("--resume goes on with a batch, and --regrade forgets it: which is it?", _again("--resume"))
     if not unsafe and (why := sandbox.refusal()):
         raise Usage(f"there is no sandbox here ({why}), and this work is nobody's to trust", _again("--unsafe"))
-    if not (resume or regrade) and (out / NAME).exists():
-        raise Usage(f"{out} has a batch in it already: go on with it, or --regrade", _again("--resume"))
-    points = marks.read_weights(weights, chosen)
-    learners = read_roster(roster) if roster else []
     submissions = ingest.collect(paths, chosen)
+    learners = read_roster(roster) if roster else []
+    _check(out, paths, go_on=resume or regrade)
     began = time.monotonic()
     with course.store.as_shipped(chosen) as pristine:
         plan = batch.plan(chosen, pristine, private, confined=not unsafe)
-    drawn = tuple(seeds) or (random.SystemRandom().randrange(batch.MOST_SEED),)
-    terms = plan.terms(drawn)
+    points = marks.read_weights(weights, chosen, batch.patterns(plan))
+    terms = plan.terms(tuple(seeds) or (random.SystemRandom().randrange(batch.MOST_SEED),))
     works = {submission.digest for submission in submissions}
+    names = [submission.name for submission in submissions]
     try:
-        opened = Journal.go_on(out, terms) if resume else Journal.begin(out, terms)
+        opened = Journal.go_on(out, terms, names) if resume else Journal.begin(out, terms, names)
+    except NoBatch as error:
+        raise Usage(error.what, _again()) from None
     except OtherTerms as error:
         raise Usage(error.what, _again("--regrade")) from None
+    except OtherBatch as error:
+        raise Usage(error.what, _elsewhere(out)) from None
     cut: KeyboardInterrupt | Trouble | None = None
+    found: dict[str, tuple[GroupOutcome, ...] | batch.NotJudged]
     with opened as journal:
         executor = batch.cluster(scheduler) if scheduler else batch.local()
         known = len(works & journal.known.keys())
@@ -71,28 +76,55 @@ def command(
                 found = batch.run(plan, submissions, journal, running, progress.done)
             except (KeyboardInterrupt, CannotKeep, batch.SchedulerGone) as error:
                 end()
-                found, cut = dict(journal.known), error
+                found, cut = {**journal.known}, error
             except sandbox.Unconfined as error:
                 end()
                 raise Usage(f"there is no sandbox on a worker ({error})", _again("--unsafe")) from None
-        graded = book(submissions, found, journal.terms, points, learners)
+        graded = book(submissions, found, plan, journal.terms, points, learners)
     try:
         files = folder.write(chosen, graded, out)
     except OSError as error:
         cut, files = cut or CannotKeep(f"cannot write the reports to {out}: {error.strerror or error}"), []
     code = Exit.OURS if graded.not_judged else Exit.PASSED if graded.whole else Exit.FAILED
     if cut is not None:
-        what = f"{cut.what}: " if isinstance(cut, Trouble) else ""
-        warn(f"{what}{len(graded.rows)} of {len(submissions)} are graded, and kept. Run: {_again('--resume')}")
         code = Exit.OURS if isinstance(cut, Trouble) else Exit.INTERRUPTED
     if as_json:
         from grader.report import machine
 
-        return desk.finish_json(course, machine.Grade(exit=code, result=machine.grade(graded, files)))
-    return desk.finish(course, screen(chosen, graded, files, time.monotonic() - began, ink(sys.stdout)), code)
+        desk.finish_json(course, machine.Grade(exit=code, result=machine.grade(graded, files)))
+    else:
+        desk.finish(course, screen(chosen, graded, files, time.monotonic() - began, ink(sys.stdout)))
+    if cut is not None:  # last, where it is seen
+        what = f"{cut.what}: " if isinstance(cut, Trouble) else ""
+        count = sum(submission.digest in found for submission in submissions)
+        warn(f"{what}{count} of {len(submissions)} are graded, and kept. Run: {_again('--resume')}")
+    return code
 
 
-def _again(flag: str) -> str:
-    """The command that was typed, with another word."""
+def _check(out: Path, paths: Sequence[Path], *, go_on: bool) -> None:
+    """Is the folder one for a report? Raises Usage."""
+    if out.exists() and not out.is_dir():
+        raise Usage(f"{out} is no folder: the reports need one", _elsewhere(Path("report")))
+    if any(out.resolve().parent == path.resolve() for path in paths if path.is_dir()):
+        raise Usage(f"{out} would lie among the submissions", _elsewhere(Path("report")))
+    if not go_on and (out / "journal.jsonl").exists():
+        raise Usage(
+            f"{out} has a batch in it already: --resume goes on with that, --regrade forgets it", _elsewhere(out)
+        )
+
+
+def _again(*flags: str) -> str:
+    """The command that was typed, with other flags."""
     words = [word for word in sys.argv[1:] if word not in ("--resume", "--regrade")]
-    return shlex.join(["learn", *words, flag])
+    return shlex.join(["learn", *words, *flags])
+
+
+def _elsewhere(out: Path) -> str:
+    """The command that was typed, with another folder for its reports."""
+    words = [word for word in sys.argv[1:] if not word.startswith("--out=")]
+    if "--out" in words:
+        at = words.index("--out")
+        del words[at : at + 2]
+    fresh = next(other for number in range(2, 1000) if not (other := out.with_name(f"{out.name}-{number}")).exists())
+    kept = [word for word in words if word not in ("--resume", "--regrade")]
+    return shlex.join(["learn", *kept, "--out", str(fresh)])

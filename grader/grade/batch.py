@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
@@ -19,14 +20,25 @@ from grader import sandbox, suite
 from grader.curriculum import Group, Trouble
 from grader.grade.ingest import Submission
 from grader.grade.journal import Journal, Terms
-from grader.grade.judge import Job, Killed, Starved, Unjudged, judge, keep_to_a_core, versions
-from grader.grade.marks import PRIVATE_FOLDER
+from grader.grade.judge import (
+    BadTests,
+    Job,
+    Killed,
+    Starved,
+    Unjudged,
+    judge,
+    keep_to_a_core,
+    patterns_of,
+    versions,
+)
+from grader.grade.marks import PRIVATE, PRIVATE_FOLDER
 from grader.outcome import GroupOutcome, Verdict
 
 ATTEMPTS = 3
 """How often a submission is judged before it is our fault that nobody can."""
 
 _SECONDS_TO_CONNECT = 10
+_OWN_FOLDER = re.compile(re.escape(PRIVATE_FOLDER) + "[0-9a-f]{6}")
 
 MOST_SEED = 2**62
 """Of a batch's seeds: too many to be tried out by whoever would like to know what the tests will draw."""
@@ -34,6 +46,10 @@ MOST_SEED = 2**62
 
 NotJudged = str
 """Why a work was not judged: "killed: …" and "starved: …", if the machine did not let it; otherwise "ours: …"."""
+
+
+class BadPrivateTests(Trouble):
+    """An instructor's own tests do not load, or are marked with what is no pattern."""
 
 
 class NoScheduler(Trouble):
@@ -61,6 +77,11 @@ class Plan:
             whole.update(f"{len(name.encode())}:{len(data)}:".encode() + name.encode() + data)
         return whole.hexdigest()
 
+    def ships(self, files: Mapping[str, bytes]) -> bool:
+        """Are they, byte by byte, the learner's files as the group ships?"""
+        own = {name for name in self.pristine if self.group.is_own(name)}
+        return own == set(files) and all(self.pristine[name] == data for name, data in files.items())
+
     def terms(self, seeds: Sequence[int]) -> Terms:
         return Terms(self.group.id, self.digest, versions(), tuple(seeds), self.confined)
 
@@ -76,11 +97,31 @@ def plan(group: Group, pristine: Path, private: Path | None, *, confined: bool) 
     if private is not None:
         found = sorted(private.glob("test_*.py"))
         if not found:
-            raise Trouble(f"there are no test_*.py in {private}", "learn grade --help")
+            what = f"{private} is no folder" if not private.is_dir() else f"there are no test_*.py in {private}"
+            raise BadPrivateTests(what, "learn grade --help")
         for file in found:
             folder = PRIVATE_FOLDER + hashlib.sha256(file.name.encode()).hexdigest()[:6]  # no module of the group's
             files[f"{folder}/{file.name}"] = file.read_bytes()
     return Plan(group, files, confined)
+
+
+def patterns(plan: Plan) -> set[str]:
+    """Those that have tests, by the names under which they are weighed. Raises BadPrivateTests."""
+    if not any(name.startswith(PRIVATE_FOLDER) for name in plan.pristine):
+        return {name for stage in plan.group.stages for name in stage.patterns}  # as each group proves
+    try:
+        tests = patterns_of(plan.group.folder, plan.pristine, confined=plan.confined)
+    except BadTests as error:
+        raise BadPrivateTests(_OWN_FOLDER.sub("tests", str(error)), "learn grade --help") from None
+    found: set[str] = set()
+    for test, names in tests.items():
+        for name in names:
+            if name not in (*plan.group.patterns, PRIVATE):
+                what = f"{_OWN_FOLDER.sub('tests', test)} is marked with {name}, which is no pattern of {plan.group.id}"
+                raise BadPrivateTests(f"{what}: {', '.join(plan.group.patterns)}", "learn grade --help")
+        private = (PRIVATE,) if test.startswith(PRIVATE_FOLDER) else ()
+        found.update([name for name in names if name in plan.group.patterns] or private)
+    return found
 
 
 def local() -> AbstractContextManager[Executor]:
@@ -95,7 +136,7 @@ def cluster(address: str) -> Iterator[Executor]:
         from distributed import Client
     except ImportError:
         raise NoScheduler("the extra “cluster” is not installed", "pip install 'brownout[cluster]'") from None
-    for name in ("distributed", "distributed.client"):  # what it would say to the terminal, we say in a line
+    for name in ("distributed", "distributed.client", "tornado"):  # what it would say to the terminal, we say in a line
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=_SECONDS_TO_CONNECT)
@@ -152,7 +193,7 @@ def run(
                 except sandbox.Unconfined:
                     raise
                 except CancelledError:
-                    raise SchedulerGone("the cluster has lost its scheduler", "--resume") from None
+                    raise SchedulerGone("the cluster has lost its scheduler") from None
                 except Exception as error:
                     if isinstance(error, Unjudged) and attempts[digest] < ATTEMPTS:
                         submit(digest)

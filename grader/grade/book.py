@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from grader.grade.batch import NotJudged, fault
+from grader.grade.batch import NotJudged, Plan, fault
 from grader.grade.ingest import Submission
 from grader.grade.journal import Terms
 from grader.grade.marks import Marks, marks_of
@@ -15,6 +15,9 @@ from grader.grade.roster import Learner, whose
 from grader.outcome import GroupOutcome
 
 SCHEMA: Final = "brownout-grade/1"
+
+NOT_YET = "not yet: the batch was ended before it came to this"
+UNTOUCHED = "nothing in it differs from what ships"
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -28,7 +31,7 @@ class Row(msgspec.Struct, kw_only=True):
     odd: list[str]  # what was left out of what was handed in, and why
     same_as: list[str]  # other submissions of the very same work
     marks: Marks | None  # None: it was not judged, which is no fault of the learner's
-    not_judged: str  # why it was not judged: "killed: …", "starved: …", "ours: …"; empty if it was
+    not_judged: str  # why it was not judged: "killed: …", "starved: …", "ours: …", "not yet: …"; empty if it was
     outcomes: tuple[GroupOutcome, ...]  # one for each seed; none if it was not judged
 
 
@@ -48,17 +51,18 @@ class Book(msgspec.Struct, kw_only=True):
 
     @property
     def not_judged(self) -> list[Row]:
-        return [row for row in self.rows if row.submission and row.marks is None]
+        return [row for row in self.rows if row.not_judged]
 
 
 def book(
     submissions: Sequence[Submission],
     found: Mapping[str, tuple[GroupOutcome, ...] | NotJudged],
+    plan: Plan,
     terms: Terms,
     weights: Mapping[str, float],
     roster: Sequence[Learner] = (),
 ) -> Book:
-    """The book of all submissions whose outcomes are known."""
+    """The book of all submissions: those of which nothing was found out yet, too."""
     alike: dict[str, list[str]] = {}
     for submission in submissions:
         if submission.files:
@@ -70,10 +74,9 @@ def book(
             strangers.append(submission.name)
         if learner is not None:
             seen.add(learner.id)
-        if submission.digest not in found:
-            continue
-        judged = found[submission.digest]
+        judged = found.get(submission.digest, NOT_YET)
         outcomes, why = ((), judged) if isinstance(judged, str) else (judged, fault(judged))
+        untouched = [UNTOUCHED] if submission.files and plan.ships(submission.files) else []
         rows.append(
             Row(
                 submission=submission.name,
@@ -81,18 +84,19 @@ def book(
                 name=learner.name if learner else "",
                 digest=submission.digest,
                 files=sorted(submission.files),
-                odd=list(submission.odd),
+                odd=[*untouched, *submission.odd],
                 same_as=[name for name in alike.get(submission.digest, ()) if name != submission.name],
-                marks=None if why else marks_of(outcomes, weights),
+                marks=None if why else marks_of(outcomes, weights, plan.group),
                 not_judged=why,
                 outcomes=outcomes,
             )
         )
-    rows += [_missing(learner, sum(weights.values())) for learner in roster if learner.id not in seen]
+    nothing = marks_of((), weights, plan.group)
+    rows += [_missing(learner, nothing) for learner in roster if learner.id not in seen]
     return Book(terms=terms, weights=weights, rows=rows, strangers=strangers)
 
 
-def _missing(learner: Learner, most: float) -> Row:
+def _missing(learner: Learner, marks: Marks) -> Row:
     return Row(
         submission="",
         learner=learner.id,
@@ -101,7 +105,7 @@ def _missing(learner: Learner, most: float) -> Row:
         files=[],
         odd=["nothing was handed in"],
         same_as=[],
-        marks=Marks(0.0, most, ()),
+        marks=marks,
         not_judged="",
         outcomes=(),
     )

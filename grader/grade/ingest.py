@@ -87,6 +87,9 @@ def _sources(paths: Sequence[Path], group: Group) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise NothingHandedIn(f"there is no {path}", "learn grade --help")
+        if not path.is_dir() and not path.name.lower().endswith(_ARCHIVES):
+            what = f"{path} is no submission: no folder, and none of {' '.join(_ARCHIVES)}"
+            raise NothingHandedIn(what, "learn grade --help")
         if not path.is_dir() or _is_submission(path, group):
             yield path
             continue
@@ -111,13 +114,14 @@ def _take(name: str, path: Path, group: Group) -> Submission:
     try:
         entries = list(_entries(path, odd))
     except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        return Submission(name, {}, (f"it cannot be read: {error}",))
+        why = (str(error).splitlines() or ["no reason is known"])[0]
+        return Submission(name, {}, (f"it cannot be read: {why}",))
     base = _base(entries, group, odd)
     files: dict[str, bytes] = {}
     taken = 0
     for entry in entries:
         inside = _below(entry.path, base) if base is not None else None
-        if inside is None or not _is_own(inside, group):
+        if inside is None or not group.is_own(inside):
             continue
         if inside in files:
             odd.append(f"{inside} is in it twice: the first counts")
@@ -150,7 +154,7 @@ def _base(entries: Iterable[_Entry], group: Group, odd: list[str]) -> PurePosixP
     for entry in entries:
         for base in entry.path.parents:
             inside = _below(entry.path, base)
-            if inside is not None and _is_own(inside, group):
+            if inside is not None and group.is_own(inside):
                 counts[base] = counts.get(base, 0) + 1
     strange = {base for base in counts if _GROUP_FOLDER.match(base.name) and base.name != group.folder}
     odd += [f"{base} is another group's: left out" for base in sorted(strange)]
@@ -169,17 +173,6 @@ def _below(path: PurePosixPath, base: PurePosixPath) -> str | None:
         return path.relative_to(base).as_posix()
     except ValueError:
         return None
-
-
-def _is_own(inside: str, group: Group) -> bool:
-    return any(_pattern(pattern).fullmatch(inside) for pattern in group.files)
-
-
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """A pattern of Path.glob as a regular expression for a whole path."""
-    parts = re.split(r"(\*\*/|\*|\?)", pattern)
-    meant = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meant.get(part, re.escape(part)) for part in parts))
 
 
 # ------------------------------------------------------------------------------------------------ what is in there

@@ -1,7 +1,8 @@
 """What a batch has found out so far, on the disk: a line for each result, written before it counts.
 
-The first line says what all the others depend on: the group, its tests, the versions, the seeds. A line that was not
-written to its end is no line. So a kill, a full disk or a power cut costs what was under way, and nothing else.
+The first line says what all the others depend on: the group, its tests, the versions, the seeds; and what was handed
+in. A line that was not written to its end is no line. So a kill, a full disk or a power cut costs what was under way,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -32,6 +33,11 @@ class Terms(msgspec.Struct, frozen=True):
     sandbox: bool
 
 
+class _Head(msgspec.Struct, frozen=True):
+    terms: Terms
+    submissions: tuple[str, ...]  # their names
+
+
 class _Line(msgspec.Struct):
     digest: str  # of the submission
     outcomes: tuple[GroupOutcome, ...]
@@ -39,6 +45,14 @@ class _Line(msgspec.Struct):
 
 class OtherTerms(Trouble):
     """The journal is of other tests, or of another version: its results do not compare with new ones."""
+
+
+class OtherBatch(Trouble):
+    """The journal is of submissions that are not named now."""
+
+
+class NoBatch(Trouble):
+    """There is nothing to go on with."""
 
 
 class InUse(Trouble):
@@ -64,43 +78,40 @@ class Journal:
         self._stream = file.open("ab")
 
     @classmethod
-    def begin(cls, folder: Path, terms: Terms) -> Journal:
+    def begin(cls, folder: Path, terms: Terms, submissions: Sequence[str] = ()) -> Journal:
         """A new one, in place of what was there. Raises InUse and CannotKeep."""
         with _kept_in(folder), _locked(folder) as lock:
-            file = folder / NAME
-            fresh = file.with_suffix(".new")
-            with fresh.open("wb") as stream:
-                stream.write(msgspec.json.encode(terms) + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            fresh.replace(file)
-            return cls(file, terms, {}, lock.pop_all())
+            _write(folder / NAME, _Head(terms, tuple(submissions)))
+            return cls(folder / NAME, terms, {}, lock.pop_all())
 
     @classmethod
-    def go_on(cls, folder: Path, terms: Terms) -> Journal:
-        """The one that is there, if it is of these terms; the seeds are the journal's. Raises OtherTerms, InUse and
-        CannotKeep.
+    def go_on(cls, folder: Path, terms: Terms, submissions: Sequence[str] = ()) -> Journal:
+        """The one that is there, if it is of these terms, and of no other submissions; the seeds are the journal's.
+
+        Raises NoBatch, OtherTerms, OtherBatch, InUse and CannotKeep.
         """
         file = folder / NAME
         if not file.exists():
-            return cls.begin(folder, terms)
+            raise NoBatch(f"there is no batch in {folder} to go on with")
         with _kept_in(folder), _locked(folder) as lock:
-            whole, _, torn = file.read_bytes().rpartition(b"\n")
-            first, *lines = whole.split(b"\n")
+            first, *rest = file.read_bytes().split(b"\n")
             try:
-                found = msgspec.json.decode(first, type=Terms)
+                head = msgspec.json.decode(first, type=_Head)
             except msgspec.DecodeError:
-                raise OtherTerms(f"{file} is no journal of this version", "--regrade") from None
-            if msgspec.structs.replace(found, seeds=terms.seeds) != terms:
-                raise OtherTerms(f"{file} is of other tests, or of other versions", "--regrade")
+                raise OtherTerms(f"{file} is no journal of this version") from None
+            if msgspec.structs.replace(head.terms, seeds=terms.seeds) != terms:
+                raise OtherTerms(f"{file} is of other tests, or of other versions")
+            if missing := set(head.submissions) - set(submissions):
+                what = f"the batch in {folder} has {min(missing)}, which you do not name now"
+                raise OtherBatch(what + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+            lines = rest[:-1]  # what is behind the last line end was never written to its end
             known = {}
             for line in lines:
                 with contextlib.suppress(msgspec.DecodeError):  # then it is judged again
                     read = msgspec.json.decode(line, type=_Line)
                     known[read.digest] = read.outcomes
-            if torn:
-                os.truncate(file, len(whole) + 1)
-            return cls(file, found, known, lock.pop_all())
+            _write(file, _Head(head.terms, tuple(submissions)), lines)
+            return cls(file, head.terms, known, lock.pop_all())
 
     def keep(self, digest: str, outcomes: tuple[GroupOutcome, ...]) -> None:
         """From now on it is known, whatever happens. Raises CannotKeep."""
@@ -119,6 +130,16 @@ class Journal:
         with contextlib.suppress(OSError):  # what a full disk did not take is no line
             self._stream.close()
         self._lock.close()
+
+
+def _write(file: Path, head: _Head, lines: Sequence[bytes] = ()) -> None:
+    """The whole journal, or none of it."""
+    fresh = file.with_suffix(".new")
+    with fresh.open("wb") as stream:
+        stream.writelines(line + b"\n" for line in (msgspec.json.encode(head), *lines))
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(file)
 
 
 @contextlib.contextmanager

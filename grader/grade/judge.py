@@ -46,6 +46,10 @@ class Starved(Unjudged):
     """The run was too slow, and the machine had hardly any time for it."""
 
 
+class BadTests(Exception):
+    """The tests of a batch cannot be read."""
+
+
 class OtherVersions(Unjudged):
     """The worker of a cluster has not what the batch's results depend on."""
 
@@ -79,6 +83,31 @@ def judge(job: Job) -> tuple[GroupOutcome, ...]:
         raise OtherVersions(f"{platform.node()} has {', '.join(other)}")
     bench = _bench(job)
     return tuple(bench.judge(job, seed) for seed in job.seeds)
+
+
+def patterns_of(group: str, pristine: Mapping[str, bytes], *, confined: bool) -> dict[str, tuple[str, ...]]:
+    """The tests of a group's folder, by id, and the patterns that each is marked with. Raises BadTests."""
+    with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
+        shipped = _lay_out(Path(folder), group, pristine)
+        place = Path(folder) / "place"
+        place.mkdir()
+        warm = Warm(read_group(shipped / "group.toml"), shipped, place, 0, confined=confined)
+        try:
+            if failed := warm.wait():
+                raise BadTests(failed)
+            return warm.tests
+        except Ended:
+            raise BadTests("the process that reads the tests was ended") from None
+        finally:
+            warm.close()
+
+
+def _lay_out(folder: Path, group: str, pristine: Mapping[str, bytes]) -> Path:
+    shipped = folder / "pristine" / group
+    for name, data in pristine.items():
+        (shipped / name).parent.mkdir(parents=True, exist_ok=True)
+        (shipped / name).write_bytes(data)
+    return shipped
 
 
 @cache
@@ -125,10 +154,7 @@ class _Bench:
 
     def __init__(self, job: Job) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="brownout-")
-        self._pristine = Path(self._folder.name) / "pristine" / job.group
-        for name, data in job.pristine.items():
-            (self._pristine / name).parent.mkdir(parents=True, exist_ok=True)
-            (self._pristine / name).write_bytes(data)
+        self._pristine = _lay_out(Path(self._folder.name), job.group, job.pristine)
         self._group = read_group(self._pristine / "group.toml")
         self._confined = job.confined
         self._core: int | None = getattr(_here, "core", None)

@@ -7,11 +7,11 @@ fails the others, too.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.curriculum import Group, Trouble, unknown
+from grader.curriculum import Group, Trouble
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 
 PRIVATE = "private"
@@ -43,29 +43,46 @@ class Marks:
     patterns: tuple[PatternMarks, ...]
 
 
-def read_weights(file: Path | None, group: Group) -> dict[str, float]:
-    """Points for each pattern: the file's, a TOML table of numbers, or 100 shared alike. Raises BadWeights."""
+def read_weights(file: Path | None, group: Group, judged: Collection[str]) -> dict[str, float]:
+    """Points for each pattern: the file's, a TOML table of numbers, or 100 shared alike by those of `judged`, the
+    patterns that have tests. Raises BadWeights.
+    """
     known = [name for stage in group.stages for name in stage.patterns]
     if file is None:
-        return {name: WHOLE / len(known) for name in known}
+        counted = [name for name in (*known, PRIVATE) if name in judged]
+        return {name: WHOLE / len(counted) for name in counted}
     try:
         table = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise BadWeights(f"cannot read {file}: {error.strerror}", "learn grade --help") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadWeights(f"cannot read {file}: {error}", "learn grade --help") from None
     for name, points in table.items():
         if name not in (*known, PRIVATE):
-            raise unknown("pattern", name, [*known, PRIVATE], "learn grade --help")
+            raise BadWeights(f"{file}: there is no pattern “{name}”, but {', '.join(known)}", "learn grade --help")
         if isinstance(points, bool) or not isinstance(points, (int, float)) or not 0 <= points < 1e6:
             raise BadWeights(f"{file}: {name} is worth a number of points, and not {points!r}", "learn grade --help")
-    return {name: float(table.get(name, 0.0)) for name in (*known, PRIVATE) if name in known or name in table}
+        if points and name not in judged:
+            raise BadWeights(f"{file}: {name} is worth {points:g} points, and has no tests", "learn grade --help")
+    weights = {name: float(table.get(name, 0.0)) for name in (*known, PRIVATE) if name in known or name in table}
+    if not sum(weights.values()):
+        raise BadWeights(f"{file}: nothing is worth any points", "learn grade --help")
+    return weights
 
 
-def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float]) -> Marks:
+def weighed_as(test: TestOutcome, group: Group) -> tuple[str, ...]:
+    """The patterns whose points the test shares. None for sanity: whoever breaks the service fails the others, too."""
+    if is_private(test):
+        return tuple(name for name in test.patterns if name in group.patterns) or (PRIVATE,)
+    return test.patterns
+
+
+def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float], group: Group) -> Marks:
     """The marks of one work, of its outcomes with every seed."""
     passed: dict[str, dict[str, bool]] = {}  # pattern -> test -> with all seeds
     for outcome in outcomes:
         for test in outcome.tests:
-            for pattern in test.patterns or ((PRIVATE,) if test.stage else ()):
+            for pattern in weighed_as(test, group):
                 tests = passed.setdefault(pattern, {})
                 tests[test.id] = tests.get(test.id, True) and test.verdict is Verdict.PASSED
     patterns = []

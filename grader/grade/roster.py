@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,18 @@ class Learner:
 def read_roster(file: Path) -> list[Learner]:
     """The learners of a roster, in its order. Raises BadRoster."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = file.read_text("utf-8-sig")
+        mark = max(",;\t", key=text.partition("\n")[0].count)  # a spreadsheet's own, in some countries
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=mark))
+    except OSError as error:
+        raise BadRoster(f"cannot read {file}: {error.strerror}", "learn grade --help") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise BadRoster(f"cannot read {file}: {error}", "learn grade --help") from None
     columns = {str(name).strip().lower(): name for name in (rows[0] if rows else {})}
     by = next((columns[name] for name in _IDS if name in columns), None)
     if by is None:
-        raise BadRoster(f"{file} has no column {' or '.join(_IDS[:5])}", "learn grade --help")
+        found = ", ".join(map(str, columns.values())) or "nobody in it"
+        raise BadRoster(f"{file} has no column {' or '.join(_IDS[:5])}, but {found}", "learn grade --help")
     called = next((columns[name] for name in _NAMES if name in columns), None)
     learners = [Learner(str(row[by] or "").strip(), str(row[called] or "").strip() if called else "") for row in rows]
     twice = {each.id for each in learners if [other.id for other in learners].count(each.id) > 1}

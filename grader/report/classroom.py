@@ -39,9 +39,10 @@ def classroom(row: Row) -> str:
                 "filename": "" if is_private(test) else file,
                 "line_no": 0,
                 "duration": round(test.seconds * 1000),
-                "score": round(worth, 2) if status == "pass" else 0.0,
+                "score": round(worth, 6) if status == "pass" else 0.0,
             }
         )
-    whole = "error" if row.not_judged else "pass" if all(test["status"] == "pass" for test in tests) else "fail"
+    passed = bool(tests) and all(test["status"] == "pass" for test in tests)
+    whole = "error" if row.not_judged else "pass" if passed else "fail"
     most = round(row.marks.most, 2) if row.marks else 0.0
     return json.dumps({"version": 1, "status": whole, "max_score": most, "tests": tests}, indent=1) + "\n"

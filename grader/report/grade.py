@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 from statistics import mean
@@ -15,16 +16,25 @@ from grader.report.ink import Ink, clean
 
 _BANDS = ((100.0, "100 %"), (75.0, "75–99 %"), (50.0, "50–74 %"), (25.0, "25–49 %"), (0.0, "0–24 %"))
 _MOST_NAMED = 8
+_MOST_LISTED = 12  # submissions; more are drawn as bars
+_WIDE = 100  # columns of a text for a learner
 _BAR = 40  # columns
 
 
 def screen(group: Group, book: Book, files: Sequence[str], seconds: float, ink: Ink) -> str:
     """How the batch has done, what an instructor has to look at, and where the rest is."""
-    graded = [row for row in book.rows if row.marks is not None]
+    handed = [row for row in book.rows if row.submission]
+    graded = [row for row in handed if row.marks is not None]
     left = f"Group {group.number} · {group.title}"
-    right = f"{len(book.rows)} submissions · {_span(seconds)}"
+    count = f"{len(handed)} {'submission' if len(handed) == 1 else 'submissions'}"
+    if len(graded) < len(handed):
+        count = f"{len(graded)} of {count}"
+    right = f"{count} · {_span(seconds)}"
     lines = [ink.bold(left) + " " * max(2, ink.width - len(left) - len(right)) + ink.dim(right), ""]
-    lines += _histogram(graded, ink)
+    if len(book.rows) <= _MOST_LISTED:
+        lines += [_listed(row, ink) for row in book.rows]
+    else:
+        lines += _histogram(graded, ink)
     lines += ["", *_patterns(group, graded, ink)]
     lines += _remarks(book, ink)
     lines += ["", f"  seeds    {' '.join(map(str, book.terms.seeds))}"]
@@ -32,6 +42,16 @@ def screen(group: Group, book: Book, files: Sequence[str], seconds: float, ink: 
     if not book.terms.sandbox:
         lines += ["", ink.warn("! Graded without a sandbox (--unsafe): this work could read and change anything here.")]
     return "\n".join(lines) + "\n"
+
+
+def _listed(row: Row, ink: Ink) -> str:
+    name = clean(row.name or row.learner or row.submission)
+    if row.marks is None:
+        return f"  {name:<30.30} {ink.warn('not judged')}"
+    tests = [test for outcome in row.outcomes for test in outcome.tests]
+    red = sum(test.verdict is not Verdict.PASSED for test in tests)
+    rest = "nothing was handed in" if not row.submission else f"{red} of {len(tests)} tests are red" if red else ""
+    return f"  {name:<30.30} {row.marks.points:>7.2f} of {row.marks.most:.2f}  {ink.dim(rest)}".rstrip()
 
 
 def _histogram(rows: Sequence[Row], ink: Ink) -> list[str]:
@@ -73,10 +93,12 @@ def _remarks(book: Book, ink: Ink) -> list[str]:
             lines.extend(f"    {clean(name)}" for name in named[:_MOST_NAMED])
             lines.extend([f"    {more[2:]}"] if more else [])
 
-    remark(
-        "Not judged, by no fault of the learner's; --resume tries again",
-        [f"{row.submission}: {row.not_judged}" for row in book.not_judged],
-    )
+    for what, kind in (
+        ("Not judged, by no fault of the learner's; --resume tries again", ("killed: ", "starved: ")),
+        ("Not judged, by a fault of ours, or of the tests", ("ours: ",)),
+    ):
+        rows = [row for row in book.not_judged if row.not_judged.startswith(kind)]
+        remark(what, [f"{row.submission}: {row.not_judged}" for row in rows])
     alike = {tuple(sorted([row.submission, *row.same_as])) for row in book.rows if row.same_as}
     remark("The very same work", [", ".join(names) for names in sorted(alike)])
     remark("Odd", [f"{row.submission or row.learner}: {each}" for row in book.rows for each in row.odd])
@@ -97,36 +119,51 @@ def _tampered(outcome: GroupOutcome) -> bool:
 
 def feedback(group: Group, book: Book, row: Row) -> str:
     """What a learner is told: points, and for each red test what production sees, where, and the story."""
-    lines = [f"Group {group.number} · {group.title}", ""]
+    who = clean(row.name or row.learner)
+    handed = clean(row.submission)
+    lines = [f"Group {group.number} · {group.title}"]
+    lines += [f"For {who} ({handed})" if who and handed else f"For {who or handed}", ""]
     if row.marks is None:
         lines += [f"Not judged, by no fault of yours: {clean(row.not_judged)}", ""]
     else:
-        lines += [f"{row.marks.points:.1f} of {row.marks.most:.1f} points", ""]
+        lines += [f"{row.marks.points:.2f} of {row.marks.most:.2f} points", ""]
         for each in row.marks.patterns:
             title = group.patterns[each.pattern].title if each.pattern in group.patterns else each.pattern
-            lines.append(
-                f"  {title:<34} {each.passed:>3} of {each.tests:<3} tests   {each.points:6.1f} of {each.most:.1f}"
-            )
+            tests = f"{each.passed:>3} of {each.tests:<3} tests"
+            lines.append(f"  {title:<34} {tests}   {each.points:6.2f} of {each.most:.2f}")
     lines += [f"  ! {clean(each)}" for each in row.odd]
     for outcome in row.outcomes:
+        causes: dict[object, list[TestOutcome]] = {}
         for test in outcome.tests:
             if test.verdict is not Verdict.PASSED:
-                lines += ["", *_told(test, outcome.seed)]
-    lines += ["", f"The work: {row.digest}", f"The tests: {book.terms.tests}"]
+                why = (test.failure.code, test.failure.sees, test.failure.where) if test.failure else test.id
+                causes.setdefault("private" if is_private(test) else (test.verdict, why), []).append(test)
+        for same in causes.values():
+            lines += ["", *_told(same, outcome.seed)]
+    lines += ["", f"The work: {row.digest}" if row.digest else "There is no work.", f"The tests: {book.terms.tests}"]
     lines += [f"Versions: {', '.join(f'{name} {version}' for name, version in sorted(book.terms.versions.items()))}"]
     lines += [f"Again: learn check {group.id} --all --seed {seed}" for seed in book.terms.seeds]
     return "\n".join(lines) + "\n"
 
 
-def _told(test: TestOutcome, seed: int) -> list[str]:
+def _told(same: Sequence[TestOutcome], seed: int) -> list[str]:
+    """Tests that are red for one and the same reason."""
+    test = same[0]
     if is_private(test):
-        return [f"✗ a private test, seed {seed}: {test.verdict.value}"]
+        count = "a private test" if len(same) == 1 else f"{len(same)} private tests"
+        return [f"✗ {count}, seed {seed}: {', '.join(sorted({each.verdict.value for each in same}))}"]
     lines = [f"✗ {clean(test.title)}", f"  {clean(test.id)}, seed {seed}: {test.verdict.value}"]
+    if len(same) > 1:
+        lines.append(f"  and {len(same) - 1} more for the same reason")
     if test.failure is not None:
-        lines.append(f"  production sees  {clean(test.failure.sees)}")
-        lines += [f"  where            {clean(place.file)}:{place.line}" for place in test.failure.where]
-        lines += [f"  {'story' if at == 0 else '':<17}{clean(line)}" for at, line in enumerate(test.failure.story)]
-        lines += [f"  printed          {clean(line)}" for line in test.failure.printed]
+        parts = [("production sees", test.failure.sees)]
+        parts += [("where", f"{place.file}:{place.line}") for place in test.failure.where]
+        parts += [("" if at else "story", line) for at, line in enumerate(test.failure.story)]
+        parts += [("printed", line) for line in test.failure.printed]
+        for label, text in parts:
+            lines += textwrap.wrap(
+                clean(text), _WIDE, initial_indent=f"  {label:<15}  ", subsequent_indent=" " * 19, tabsize=4
+            ) or [f"  {label}"]
     return lines
 
 

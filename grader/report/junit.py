@@ -16,10 +16,14 @@ def junit(book: Book) -> str:
     """What a CI server reads. A fault of the grader is an error, all else that is not passed a failure."""
     suites = ElementTree.Element("testsuites", name=_text(book.terms.group))
     for row in book.rows:
-        if row.not_judged and not row.outcomes:
-            suite = ElementTree.SubElement(suites, "testsuite", name=_text(row.submission), tests="1", errors="1")
+        if not row.outcomes:
+            kind, why = ("error", row.not_judged) if row.not_judged else ("failure", "; ".join(row.odd))
+            counts = {"tests": "1", "errors": str(int(kind == "error")), "failures": str(int(kind == "failure"))}
+            suite = ElementTree.SubElement(
+                suites, "testsuite", name=_text(row.submission or row.learner), attrib=counts
+            )
             case = ElementTree.SubElement(suite, "testcase", name="the suite")
-            ElementTree.SubElement(case, "error", message=_text(row.not_judged))
+            ElementTree.SubElement(case, kind, message=_text(why))
         for outcome in row.outcomes:
             red = sum(test.verdict not in (Verdict.PASSED, Verdict.OURS) for test in outcome.tests)
             ours = sum(test.verdict is Verdict.OURS for test in outcome.tests) + bool(outcome.ours)

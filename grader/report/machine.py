@@ -328,7 +328,12 @@ def grade(graded: Book, files: list[str]) -> GradeResult:
         )
         for row in graded.rows
     ]
-    return GradeResult(group=graded.terms.group, submissions=len(rows), rows=rows, files=files)
+    return GradeResult(
+        group=graded.terms.group,
+        submissions=sum(bool(row.marks and row.submission) for row in graded.rows),
+        rows=rows,
+        files=files,
+    )
 
 
 def new(group: Group) -> NewResult:

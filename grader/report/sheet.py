@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from grader.grade.book import Book
 from grader.report.ink import clean
@@ -11,19 +12,19 @@ from grader.report.ink import clean
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def sheet(book: Book) -> str:
-    """RFC 4180, UTF-8. No cell begins like a formula."""
+def sheet(book: Book, folders: Sequence[str]) -> str:
+    """RFC 4180, UTF-8. No cell begins like a formula. `folders`: where each row's feedback is."""
     patterns = list(book.weights)
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(
-        ["id", "name", "submission", "points", "of", *patterns, "same work as", "odd", "not judged", "sha256"]
+        ["id", "name", "submission", "points", "of", *patterns, "same work as", "odd", "not judged", "sha256", "folder"]
     )
-    for row in book.rows:
+    for row, folder in zip(book.rows, folders, strict=True):
         points = {each.pattern: f"{each.points:.2f}" for each in row.marks.patterns} if row.marks else {}
         whole = [f"{row.marks.points:.2f}", f"{row.marks.most:.2f}"] if row.marks else ["", ""]
         cells = [row.learner, row.name, row.submission, *whole, *(points.get(name, "") for name in patterns)]
-        cells += ["; ".join(row.same_as), "; ".join(row.odd), row.not_judged, row.digest]
+        cells += ["; ".join(row.same_as), "; ".join(row.odd), row.not_judged, row.digest, folder]
         writer.writerow([_plain(cell) for cell in cells])
     return stream.getvalue()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -67,7 +68,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     seconds = time.monotonic() - began
     time.sleep(0.5)
     left = _processes() - others
-    graded = book(submissions, found, journal.terms, read_weights(None, group))
+    graded = book(submissions, found, plan, journal.terms, read_weights(None, group, {"lid"}))
     return Judged(group, graded, left, (before, _outside(workspace)), seconds)
 
 
@@ -96,6 +97,9 @@ def _outside(workspace: Path) -> str:
 def _processes() -> set[int]:
     """All below this one; orphans come to it, too."""
     assert ctypes.CDLL(None).prctl(36, 1) == 0  # PR_SET_CHILD_SUBREAPER
+    with contextlib.suppress(ChildProcessError):  # those that have ended, and that nobody else waits for
+        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+            pass
     return set(load.tree(os.getpid())) - {os.getpid()}
 
 
@@ -155,7 +159,7 @@ def test_no_report_passes_on_what_was_injected(judged: Judged) -> None:
 
     row = judged.row("33-injection")
     texts = [
-        sheet.sheet(judged.book),
+        sheet.sheet(judged.book, [row.submission for row in judged.book.rows]),
         gradescope.results(judged.book, row),
         classroom.classroom(row),
         feedback(judged.group, judged.book, row),

@@ -38,3 +38,8 @@ def kept(workspace: Path) -> list[str]:
     """The digests in the journal, one for each result."""
     lines = (workspace / "report" / NAME).read_bytes().split(b"\n")[1:-1]
     return [json.loads(line)["digest"] for line in lines]
+
+
+def judged(workspace: Path) -> list[str]:
+    """The submissions that have marks."""
+    return [name for name, row in rows(workspace).items() if row["points"]]

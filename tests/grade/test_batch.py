@@ -16,7 +16,7 @@ import pytest
 from grader import sandbox
 from grader.grade.journal import NAME
 from tests.attacks.target import app
-from tests.grade.batches import BATCH, hand_in, kept, learn, needs_sandbox, rows
+from tests.grade.batches import BATCH, hand_in, judged, kept, learn, needs_sandbox, rows
 
 ANSWER = """
     @app.put("/kept")
@@ -52,7 +52,7 @@ def test_marks_are_the_share_of_the_tests_that_pass(workspace: Path) -> None:
     assert found["dora"]["odd"] == "nothing was handed in"
     assert "In no roster" in done.stdout
     feedback = (workspace / "report/learners/ada/feedback.txt").read_text()
-    assert "50.0 of 100.0 points" in feedback
+    assert "50.00 of 100.00 points" in feedback
     assert "production sees" in feedback
     results = json.loads((workspace / "report/learners/ada/results.json").read_text())
     assert results["score"] == 50.0
@@ -136,7 +136,9 @@ def test_ctrl_c_reports_what_is_known_and_leaves_nothing_running(workspace: Path
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
     assert "Run: learn grade in --group group-1 --seed 1 --resume" in said
-    assert 3 <= len(rows(workspace)) < 12
+    assert 3 <= len(judged(workspace)) < 12
+    waiting = [row for row in rows(workspace).values() if not row["points"]]
+    assert {row["not judged"] for row in waiting} == {"not yet: the batch was ended before it came to this"}
 
 
 @needs_sandbox
@@ -241,15 +243,35 @@ def test_a_work_that_hangs_everywhere_is_waited_for_less_and_less(workspace: Pat
 
 
 @needs_sandbox
-def test_private_tests_that_do_not_load_are_no_fault_of_the_learner(workspace: Path) -> None:
+def test_private_tests_are_read_before_anything_is_judged(workspace: Path) -> None:
     hand_in(workspace, "ada", app())
     (workspace / "mine").mkdir()
-    (workspace / "mine" / "test_mine.py").write_text("import no_such_module\n")
-    done = learn(workspace, *BATCH, "--tests", "mine")
-    assert done.returncode == 4, done.stderr
-    row = rows(workspace)["ada"]
-    assert row["points"] == ""
-    assert row["not judged"].startswith("ours: the suite did not run: ERROR tests/private_")
-    assert kept(workspace) == []  # --resume tries again
-    (workspace / "mine" / "test_mine.py").write_text("")
-    assert "is of other tests" in learn(workspace, *BATCH, "--tests", "mine", "--resume").stderr
+    for text, said in (
+        ("import no_such_module\n", "ERROR tests/test_mine.py: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def test_mine(:\n", "ERROR tests/test_mine.py: SyntaxError: "),
+        (
+            "import pytest\n@pytest.mark.pattern('lit')\ndef test_mine(scene):\n    pass\n",
+            "tests/test_mine.py::test_mine is marked with lit, which is no pattern of group-1: lid",
+        ),
+    ):
+        (workspace / "mine" / "test_mine.py").write_text(text)
+        done = learn(workspace, *BATCH, "--tests", "mine")
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+        assert not (workspace / "report").exists()
+
+
+@needs_sandbox
+def test_to_go_on_with_another_batch_takes_nothing_from_the_first(workspace: Path) -> None:
+    for name in ("ada", "bob"):
+        hand_in(workspace, name, app(at_import=f"# {name}"))
+    learn(workspace, *BATCH)
+    done = learn(workspace, "in/ada", "--group", "group-1", "--resume")
+    assert done.returncode == 2
+    assert "the batch in report has bob, which you do not name now" in done.stderr
+    assert "--out report-2" in done.stderr
+    assert set(rows(workspace)) == {"ada", "bob"}
+    hand_in(workspace, "cyd", app(at_import="# late"))
+    assert learn(workspace, *BATCH, "--resume").returncode == 1
+    assert set(rows(workspace)) == {"ada", "bob", "cyd"}
+    assert len(kept(workspace)) == 3

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.target import app
-from tests.grade.batches import BATCH, hand_in, kept, learn, needs_sandbox, rows
+from tests.grade.batches import BATCH, hand_in, judged, kept, learn, needs_sandbox, rows
 
 pytest.importorskip("distributed")
 pytestmark = needs_sandbox
@@ -105,7 +105,7 @@ def test_a_scheduler_that_goes_away_loses_nothing(workspace: Path, cluster: Clus
     assert len(errors.splitlines()) == 1, errors
     before = kept(workspace)
     assert 3 <= len(before) < 16
-    assert len(rows(workspace)) == len(before)
+    assert len(judged(workspace)) == len(before)
     assert learn(workspace, *BATCH, "--resume").returncode == 1  # here, where there is no cluster
     assert kept(workspace)[: len(before)] == before
     assert len(set(kept(workspace))) == len(kept(workspace)) == 16
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_a_batch_on_a_cluster(workspace: Path, cluster: Cluster) -> 
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert len(errors.splitlines()) == 1, errors
-    assert 3 <= len(rows(workspace)) < 16
+    assert 3 <= len(judged(workspace)) < 16
 
 
 def test_a_worker_of_another_version_does_not_judge(monkeypatch: pytest.MonkeyPatch) -> None:

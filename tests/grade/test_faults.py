@@ -204,4 +204,4 @@ def judged(workspace: Path, core: int | None) -> book.Book:
             found = batch.run(plan, submissions, journal, one)
         finally:
             judge.end()
-    return book.book(submissions, found, journal.terms, read_weights(None, group))
+    return book.book(submissions, found, plan, journal.terms, read_weights(None, group, {"lid"}))

@@ -177,4 +177,4 @@ def test_ingest_and_the_group_agree_whose_files_are_whose(
         except OSError:  # a file is in the way of a folder
             continue
         made.append(path)
-    assert group.own_files(at) == sorted({path for path in made if ingest._is_own(path, group)})
+    assert group.own_files(at) == sorted({path for path in made if group.is_own(path)})

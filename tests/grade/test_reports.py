@@ -14,8 +14,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from grader.curriculum import Group
-from grader.grade.batch import NotJudged
-from grader.grade.book import Book, book
+from grader.grade.batch import NotJudged, Plan
+from grader.grade.book import Book, Row, book
 from grader.grade.ingest import Submission
 from grader.grade.journal import Terms
 from grader.grade.roster import Learner
@@ -60,7 +60,7 @@ def group(tmp_path: Path) -> Group:
 
 
 @pytest.fixture
-def graded() -> Book:
+def graded(group: Group) -> Book:
     def handed(name: str, text: str, *odd: str) -> Submission:
         return Submission(name, {"service/app.py": text.encode()}, odd)
 
@@ -81,7 +81,7 @@ def graded() -> Book:
         gus.digest: (GroupOutcome("group-1", 7, (), 0.1, ours="the suite did not run: ERROR tests/test_kettle.py"),),
     }
     roster = [Learner(name, name.title()) for name in ("ada", "bob", "carol", "dora", "fay", "gus")]
-    return book(submissions, found, TERMS, {"lid": 100.0}, roster)
+    return book(submissions, found, Plan(group, {}, confined=True), TERMS, {"lid": 100.0}, roster)
 
 
 def test_the_screen(group: Group, graded: Book, snapshot: SnapshotAssertion) -> None:
@@ -109,7 +109,7 @@ def test_learners_hear_no_more_of_a_private_test_than_whether_it_passed(group: G
 
 
 def test_the_sheet(graded: Book, snapshot: SnapshotAssertion) -> None:
-    assert sheet.sheet(graded) == snapshot
+    assert sheet.sheet(graded, folder.folders_of(graded)) == snapshot
 
 
 def test_junit(graded: Book, snapshot: SnapshotAssertion) -> None:
@@ -127,8 +127,21 @@ def test_grades_json_is_as_its_schema_says(group: Group, graded: Book, tmp_path:
     )
 
 
-def test_names_that_differ_in_what_no_file_may_have_keep_a_folder_each(group: Group, tmp_path: Path) -> None:
-    twins = [Submission(name, {"service/app.py": b""}) for name in ("a/b", "a:b", "..", "Ünïcode")]
-    found = {twins[0].digest: (outcome(GOOD),)}
-    folder.write(group, book(twins, found, TERMS, {"lid": 1.0}), tmp_path)
-    assert sorted(path.name for path in (tmp_path / "learners").iterdir()) == ["_", "_n_code", "a_b", "a_b-2"]
+def test_every_name_has_a_folder_of_its_own_and_its_own_where_it_can(group: Group, graded: Book) -> None:
+    names = ["a b", "a/b", "a_b", "A_B", "..", "李明", "Björn Å", "x\u202ey", "CON."]
+    rows = [replace_name(graded, name) for name in names]
+    found = folder.folders_of(Book(terms=TERMS, weights={}, rows=rows, strangers=[]))
+    assert found == ["a b", "a_b-2", "a_b", "A_B", "_", "李明", "Björn Å", "x_y", "CON"]
+
+
+def replace_name(graded: Book, name: str) -> Row:
+    return msgspec.structs.replace(graded.rows[0], submission=name)
+
+
+def test_what_an_earlier_batch_told_others_goes(group: Group, graded: Book, tmp_path: Path) -> None:
+    folder.write(group, graded, tmp_path)
+    (tmp_path / "learners" / "bob-final" / "my notes.txt").write_text("kept")
+    fewer = Book(terms=TERMS, weights=graded.weights, rows=graded.rows[:1], strangers=[])
+    folder.write(group, fewer, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "learners").iterdir()) == ["ada", "bob-final"]
+    assert [path.name for path in (tmp_path / "learners" / "bob-final").iterdir()] == ["my notes.txt"]
