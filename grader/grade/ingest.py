@@ -111,6 +111,8 @@ def _name_of(path: Path) -> str:
 
 def _take(name: str, path: Path, group: Group) -> Submission:
     odd: list[str] = []
+    if _GROUP_FOLDER.match(name) and name != group.folder:
+        return Submission(name, {}, ("it is another group's",))
     try:
         entries = list(_entries(path, odd))
     except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:

@@ -85,6 +85,12 @@ def test_a_folder_that_is_a_submission_is_one(tmp_path: Path, group: Group) -> N
     assert only(collect([clone], group)).files == FILES
 
 
+def test_the_folder_of_another_group_is_not_this_one_s(tmp_path: Path, group: Group) -> None:
+    submission = only(collect([folder(tmp_path / "group-02-other")], group))
+    assert (submission.files, submission.odd) == ({}, ("it is another group's",))
+    assert only(collect([folder(tmp_path / group.folder)], group)).files == FILES
+
+
 def test_two_of_one_name_stay_two(tmp_path: Path, group: Group) -> None:
     folder(tmp_path / "monday" / "ada")
     zipped(tmp_path / "ada.zip", {"service/app.py": b"# other\n"})
