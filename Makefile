@@ -37,7 +37,7 @@ verify: $(READY)
 
 lock:
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-emit-index-url --no-emit-find-links --quiet $(ARGS) -o requirements.lock
+		--no-header --quiet $(ARGS) -o requirements.lock
 
 clean:
 	@rm -rf $(VENV)

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grader.curriculum import Group, read_groups, resolve
+from grader.grade import load
 from grader.suite import cores
 from grader.verify import patch
 
@@ -192,7 +193,7 @@ def peak(process: int) -> Iterator[list[float]]:
 
     def watch() -> None:
         while not ended.wait(1.0):
-            found.append(sum(map(memory, tree(process))) / 1024)
+            found.append(sum(map(memory, load.tree(process))) / 1024)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -201,16 +202,6 @@ def peak(process: int) -> Iterator[list[float]]:
     finally:
         ended.set()
         watcher.join()
-
-
-def tree(process: int) -> Iterator[int]:
-    yield process
-    try:
-        for task in Path(f"/proc/{process}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from tree(int(child))
-    except OSError:  # it has ended
-        return
 
 
 def memory(process: int) -> int:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -141,6 +141,14 @@ def lay_out(group: Group, root: Path, pristine: Path, judged: Path) -> None:
     for name in group.own_files(root):
         (judged / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, judged / name)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Files by name, relative to the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
 
 def collect(

@@ -98,10 +98,7 @@ class Warm:
             return
         theirs = self._place / "theirs"
         shutil.rmtree(theirs, ignore_errors=True)
-        theirs.mkdir()
-        for name, data in files.items():
-            (theirs / name).parent.mkdir(parents=True, exist_ok=True)
-            (theirs / name).write_bytes(data)
+        suite.write_files(theirs, files)
         suite.lay_out(self.group, theirs, self._pristine, self._folder)
 
     def judge(

@@ -11,7 +11,7 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -128,8 +128,7 @@ class Watch:
 
     # ------------------------------------------------------------------------------------------ the threads
 
-    def _guarded(self, work: object) -> None:
-        assert callable(work)
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
         except Exception as error:

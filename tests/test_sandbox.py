@@ -15,8 +15,7 @@ from grader import curriculum, sandbox, suite
 from grader.host import confine
 from grader.outcome import TestOutcome, Verdict
 from tests import workspaces
-
-needs_sandbox = pytest.mark.skipif(bool(sandbox.refusal()), reason=f"there is no sandbox here: {sandbox.refusal()}")
+from tests.sandboxed import needs_sandbox
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces are Linux's")

@@ -37,7 +37,7 @@ def command(
     from grader import sandbox
     from grader.grade import batch, ingest, marks
     from grader.grade.book import book
-    from grader.grade.journal import CannotKeep, Journal, NoBatch, OtherBatch, OtherTerms
+    from grader.grade.journal import NAME, CannotKeep, Journal, NoBatch, OtherBatch, OtherTerms
     from grader.grade.judge import end
     from grader.grade.roster import read_roster
     from grader.report import folder
@@ -50,7 +50,7 @@ def command(
         raise Usage(f"there is no sandbox here ({why}), and this work is nobody's to trust", _again("--unsafe"))
     submissions = ingest.collect(paths, chosen)
     learners = read_roster(roster) if roster else []
-    _check(out, paths, go_on=resume or regrade)
+    _check(out, paths, begun=(out / NAME).exists() and not (resume or regrade))
     began = time.monotonic()
     with course.store.as_shipped(chosen) as pristine:
         plan = batch.plan(chosen, pristine, private, confined=not unsafe)
@@ -101,13 +101,13 @@ def command(
     return code
 
 
-def _check(out: Path, paths: Sequence[Path], *, go_on: bool) -> None:
+def _check(out: Path, paths: Sequence[Path], *, begun: bool) -> None:
     """Is the folder one for a report? Raises Usage."""
     if out.exists() and not out.is_dir():
         raise Usage(f"{out} is no folder: the reports need one", _elsewhere(Path("report")))
     if any(out.resolve().parent == path.resolve() for path in paths if path.is_dir()):
         raise Usage(f"{out} would lie among the submissions", _elsewhere(Path("report")))
-    if not go_on and (out / "journal.jsonl").exists():
+    if begun:
         raise Usage(
             f"{out} has a batch in it already: --resume goes on with that, --regrade forgets it", _elsewhere(out)
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from grader import sandbox, suite
 from grader.curriculum import Group, Trouble
-from grader.grade.ingest import Submission
+from grader.grade.ingest import Submission, digest_of
 from grader.grade.journal import Journal, Terms
 from grader.grade.judge import (
     BadTests,
@@ -31,7 +31,7 @@ from grader.grade.judge import (
     patterns_of,
     versions,
 )
-from grader.grade.marks import PRIVATE, PRIVATE_FOLDER
+from grader.grade.marks import PRIVATE, PRIVATE_FOLDER, is_private, weighed_as
 from grader.outcome import GroupOutcome, Verdict
 
 ATTEMPTS = 3
@@ -72,10 +72,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        whole = hashlib.sha256()
-        for name, data in sorted(self.pristine.items()):
-            whole.update(f"{len(name.encode())}:{len(data)}:".encode() + name.encode() + data)
-        return whole.hexdigest()
+        return digest_of(self.pristine)
 
     def ships(self, files: Mapping[str, bytes]) -> bool:
         """Are they, byte by byte, the learner's files as the group ships?"""
@@ -107,7 +104,7 @@ def plan(group: Group, pristine: Path, private: Path | None, *, confined: bool) 
 
 def patterns(plan: Plan) -> set[str]:
     """Those that have tests, by the names under which they are weighed. Raises BadPrivateTests."""
-    if not any(name.startswith(PRIVATE_FOLDER) for name in plan.pristine):
+    if not any(map(is_private, plan.pristine)):
         return {name for stage in plan.group.stages for name in stage.patterns}  # as each group proves
     try:
         tests = patterns_of(plan.group.folder, plan.pristine, confined=plan.confined)
@@ -119,8 +116,7 @@ def patterns(plan: Plan) -> set[str]:
             if name not in (*plan.group.patterns, PRIVATE):
                 what = f"{_OWN_FOLDER.sub('tests', test)} is marked with {name}, which is no pattern of {plan.group.id}"
                 raise BadPrivateTests(f"{what}: {', '.join(plan.group.patterns)}", "learn grade --help")
-        private = (PRIVATE,) if test.startswith(PRIVATE_FOLDER) else ()
-        found.update([name for name in names if name in plan.group.patterns] or private)
+        found.update(weighed_as(test, names, plan.group))
     return found
 
 

@@ -55,11 +55,16 @@ class Submission:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the files: the same work has the same, whatever it is called."""
-        whole = hashlib.sha256()
-        for name, data in sorted(self.files.items()):
-            whole.update(f"{len(name.encode())}:{len(data)}:".encode() + name.encode() + data)
-        return whole.hexdigest()
+        """The same work has the same, whatever it is called."""
+        return digest_of(self.files)
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """SHA-256 of files by name."""
+    whole = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        whole.update(f"{len(name.encode())}:{len(data)}:".encode() + name.encode() + data)
+    return whole.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ def judge(job: Job) -> tuple[GroupOutcome, ...]:
 def patterns_of(group: str, pristine: Mapping[str, bytes], *, confined: bool) -> dict[str, tuple[str, ...]]:
     """The tests of a group's folder, by id, and the patterns that each is marked with. Raises BadTests."""
     with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
-        shipped = _lay_out(Path(folder), group, pristine)
+        shipped = Path(folder) / "pristine" / group
+        suite.write_files(shipped, pristine)
         place = Path(folder) / "place"
         place.mkdir()
         warm = Warm(read_group(shipped / "group.toml"), shipped, place, 0, confined=confined)
@@ -100,14 +101,6 @@ def patterns_of(group: str, pristine: Mapping[str, bytes], *, confined: bool) ->
             raise BadTests("the process that reads the tests was ended") from None
         finally:
             warm.close()
-
-
-def _lay_out(folder: Path, group: str, pristine: Mapping[str, bytes]) -> Path:
-    shipped = folder / "pristine" / group
-    for name, data in pristine.items():
-        (shipped / name).parent.mkdir(parents=True, exist_ok=True)
-        (shipped / name).write_bytes(data)
-    return shipped
 
 
 @cache
@@ -154,7 +147,8 @@ class _Bench:
 
     def __init__(self, job: Job) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="brownout-")
-        self._pristine = _lay_out(Path(self._folder.name), job.group, job.pristine)
+        self._pristine = Path(self._folder.name) / "pristine" / job.group
+        suite.write_files(self._pristine, job.pristine)
         self._group = read_group(self._pristine / "group.toml")
         self._confined = job.confined
         self._core: int | None = getattr(_here, "core", None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.curriculum import Group, Trouble
-from grader.outcome import GroupOutcome, TestOutcome, Verdict
+from grader.outcome import GroupOutcome, Verdict
 
 PRIVATE = "private"
 """The name under which tests without a pattern are weighed: an instructor's own."""
@@ -70,11 +70,11 @@ def read_weights(file: Path | None, group: Group, judged: Collection[str]) -> di
     return weights
 
 
-def weighed_as(test: TestOutcome, group: Group) -> tuple[str, ...]:
-    """The patterns whose points the test shares. None for sanity: whoever breaks the service fails the others, too."""
+def weighed_as(test: str, patterns: Sequence[str], group: Group) -> tuple[str, ...]:
+    """The names whose points a test shares, by its id and the patterns that it is marked with; none for sanity."""
     if is_private(test):
-        return tuple(name for name in test.patterns if name in group.patterns) or (PRIVATE,)
-    return test.patterns
+        return tuple(name for name in patterns if name in group.patterns) or (PRIVATE,)
+    return tuple(patterns)
 
 
 def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float], group: Group) -> Marks:
@@ -82,7 +82,7 @@ def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float], gro
     passed: dict[str, dict[str, bool]] = {}  # pattern -> test -> with all seeds
     for outcome in outcomes:
         for test in outcome.tests:
-            for pattern in weighed_as(test, group):
+            for pattern in weighed_as(test.id, test.patterns, group):
                 tests = passed.setdefault(pattern, {})
                 tests[test.id] = tests.get(test.id, True) and test.verdict is Verdict.PASSED
     patterns = []
@@ -94,6 +94,6 @@ def marks_of(outcomes: Sequence[GroupOutcome], weights: Mapping[str, float], gro
     return Marks(sum(each.points for each in patterns), sum(weights.values()), tuple(patterns))
 
 
-def is_private(test: TestOutcome) -> bool:
-    """Is it a test of the instructor's own, of which learners hear no more than whether it passed?"""
-    return test.id.startswith(PRIVATE_FOLDER)
+def is_private(test: str) -> bool:
+    """Is it the id, or the file, of a test of the instructor's own? Learners hear only whether it passed."""
+    return test.startswith(PRIVATE_FOLDER)

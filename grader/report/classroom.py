@@ -32,11 +32,11 @@ def classroom(row: Row) -> str:
         file, _, name = test.id.partition("::")
         tests.append(
             {
-                "name": "a private test" if is_private(test) else clean(test.title),
+                "name": "a private test" if is_private(test.id) else clean(test.title),
                 "status": status,
-                "message": clean(test.failure.sees) if test.failure and not is_private(test) else "",
-                "test_code": "" if is_private(test) else name,
-                "filename": "" if is_private(test) else file,
+                "message": clean(test.failure.sees) if test.failure and not is_private(test.id) else "",
+                "test_code": "" if is_private(test.id) else name,
+                "filename": "" if is_private(test.id) else file,
                 "line_no": 0,
                 "duration": round(test.seconds * 1000),
                 "score": round(worth, 6) if status == "pass" else 0.0,

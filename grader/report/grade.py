@@ -12,7 +12,8 @@ from grader.curriculum import Group
 from grader.grade.book import Book, Row
 from grader.grade.marks import is_private
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
-from grader.report.ink import Ink, clean
+from grader.report.causes import by_cause
+from grader.report.ink import Ink, StatusLine, clean
 
 _BANDS = ((100.0, "100 %"), (75.0, "75–99 %"), (50.0, "50–74 %"), (25.0, "25–49 %"), (0.0, "0–24 %"))
 _MOST_NAMED = 8
@@ -133,13 +134,14 @@ def feedback(group: Group, book: Book, row: Row) -> str:
             lines.append(f"  {title:<34} {tests}   {each.points:6.2f} of {each.most:.2f}")
     lines += [f"  ! {clean(each)}" for each in row.odd]
     for outcome in row.outcomes:
-        causes: dict[object, list[TestOutcome]] = {}
-        for test in outcome.tests:
-            if test.verdict is not Verdict.PASSED:
-                why = (test.failure.code, test.failure.sees, test.failure.where) if test.failure else test.id
-                causes.setdefault("private" if is_private(test) else (test.verdict, why), []).append(test)
-        for same in causes.values():
+        red = [test for test in outcome.tests if test.verdict is not Verdict.PASSED]
+        private = [test for test in red if is_private(test.id)]
+        for same in by_cause(test for test in red if not is_private(test.id)):
             lines += ["", *_told(same, outcome.seed)]
+        if private:
+            count = "a private test" if len(private) == 1 else f"{len(private)} private tests"
+            verdicts = ", ".join(sorted({test.verdict.value for test in private}))
+            lines += ["", f"✗ {count}, seed {outcome.seed}: {verdicts}"]
     lines += ["", f"The work: {row.digest}" if row.digest else "There is no work.", f"The tests: {book.terms.tests}"]
     lines += [f"Versions: {', '.join(f'{name} {version}' for name, version in sorted(book.terms.versions.items()))}"]
     lines += [f"Again: learn check {group.id} --all --seed {seed}" for seed in book.terms.seeds]
@@ -149,9 +151,6 @@ def feedback(group: Group, book: Book, row: Row) -> str:
 def _told(same: Sequence[TestOutcome], seed: int) -> list[str]:
     """Tests that are red for one and the same reason."""
     test = same[0]
-    if is_private(test):
-        count = "a private test" if len(same) == 1 else f"{len(same)} private tests"
-        return [f"✗ {count}, seed {seed}: {', '.join(sorted({each.verdict.value for each in same}))}"]
     lines = [f"✗ {clean(test.title)}", f"  {clean(test.id)}, seed {seed}: {test.verdict.value}"]
     if len(same) > 1:
         lines.append(f"  and {len(same) - 1} more for the same reason")
@@ -171,7 +170,7 @@ class Progress:
     """One line that says how far the batch is, with the time that is left. Silent where nobody watches."""
 
     def __init__(self, stream: TextIO, ink: Ink, works: int, known: int) -> None:
-        self._stream = stream if stream.isatty() else None
+        self._line = StatusLine(stream, ink)
         self._ink = ink
         self._works = works
         self._done = known
@@ -179,11 +178,11 @@ class Progress:
         self._began = time.monotonic()
 
     def __enter__(self) -> Progress:
-        self._draw("warming up …")
+        self._line.draw("warming up …")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._draw("")
+        self._line.draw("")
 
     def done(self) -> None:
         """One more is judged."""
@@ -194,12 +193,7 @@ class Progress:
         width = 24
         full = round(width * self._done / self._works)
         bar = ("█" if self._ink.unicode else "#") * full + ("░" if self._ink.unicode else ".") * (width - full)
-        self._draw(f"{bar} {self._done} of {self._works}   {_span(left)} left")
-
-    def _draw(self, text: str) -> None:
-        if self._stream:
-            self._stream.write("\r\x1b[K" + text[: self._ink.width - 1])
-            self._stream.flush()
+        self._line.draw(f"{bar} {self._done} of {self._works}   {_span(left)} left")
 
 
 def _span(seconds: float) -> str:

@@ -39,5 +39,5 @@ def _test(test: TestOutcome, seed: int) -> dict[str, Any]:
         "status": "passed" if test.verdict is Verdict.PASSED else "failed",
         "output": clean("\n".join(told)),
         "tags": list(test.patterns),
-        "visibility": "hidden" if is_private(test) else "visible",
+        "visibility": "hidden" if is_private(test.id) else "visible",
     }

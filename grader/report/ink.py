@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -54,6 +55,21 @@ class Ink:
 
     def _paint(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.coloured and text else text
+
+
+class StatusLine:
+    """A line that is drawn over itself, by any thread, and gone when it is empty. Silent where nobody watches."""
+
+    def __init__(self, stream: TextIO, ink: Ink) -> None:
+        self._stream = stream if stream.isatty() else None
+        self._width = ink.width
+        self._turn = threading.Lock()
+
+    def draw(self, text: str) -> None:
+        if self._stream:
+            with self._turn:
+                self._stream.write("\r\x1b[K" + text[: self._width - 1])
+                self._stream.flush()
 
 
 def ink(stream: TextIO) -> Ink:

@@ -142,7 +142,9 @@ class GradeRow(Struct, kw_only=True):
     learner: Annotated[str, Meta(description="id in the roster; empty where there is none")]
     points: Annotated[float | None, Meta(description="null where it was not judged")]
     most: Annotated[float | None, Meta(description="full marks; null where it was not judged")]
-    not_judged: Annotated[str, Meta(description="why: “killed: …”, “starved: …”, “ours: …”; empty if it was judged")]
+    not_judged: Annotated[
+        str, Meta(description="why: “killed: …”, “starved: …”, “ours: …”, “not yet: …”; empty if it was judged")
+    ]
 
 
 class GradeResult(Struct, kw_only=True):

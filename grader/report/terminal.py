@@ -5,7 +5,7 @@ Needs rich, so the commands import it when there is something to show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from typing import TextIO
 
@@ -16,7 +16,8 @@ from rich.text import Text
 from grader.curriculum import Group
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 from grader.progress import Recorded, is_green, spoilt
-from grader.report.ink import Ink, clean
+from grader.report.causes import by_cause
+from grader.report.ink import Ink, StatusLine, clean
 from grader.story import measure
 from grader.verify.signature import Mistake
 
@@ -57,7 +58,7 @@ def screen(
         console.print(_heading(group, outcome))
         console.print()
         red = _print_stages(console, group, outcome, ink, show_all=show_all)
-        causes = _by_cause(red)
+        causes = by_cause(red)
         shown = causes if show_all else causes[:FAILURES]
         for same in shown:
             console.print()
@@ -75,13 +76,13 @@ class Live:
     """One line that says how far the run is; gone when it ends. Silent where nobody watches."""
 
     def __init__(self, stream: TextIO, ink: Ink, title: str) -> None:
-        self._stream = stream if stream.isatty() else None
+        self._line = StatusLine(stream, ink)
         self._ink = ink
         self._title = title
         self._counts = {Verdict.PASSED: 0, Verdict.FAILED: 0, Verdict.TODO: 0}
 
     def __enter__(self) -> Live:
-        self._draw(f"{self._title}: starting …")
+        self._line.draw(f"{self._title}: starting …")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,19 +90,14 @@ class Live:
 
     def clear(self) -> None:
         """Make room for a line that stays."""
-        self._draw("")
+        self._line.draw("")
 
     def test(self, test: TestOutcome) -> None:
         """Count one more outcome."""
         kind = test.verdict if test.verdict in self._counts else Verdict.FAILED
         self._counts[kind] += 1
         counts = "  ".join(f"{self._ink.symbol(_MARKS[kind][0])} {count}" for kind, count in self._counts.items())
-        self._draw(f"{self._title}:  {counts}   {clean(test.title)}")
-
-    def _draw(self, text: str) -> None:
-        if self._stream:
-            self._stream.write("\r\x1b[K" + text[: self._ink.width - 1])
-            self._stream.flush()
+        self._line.draw(f"{self._title}:  {counts}   {clean(test.title)}")
 
 
 def _heading(group: Group, outcome: GroupOutcome) -> Table:
@@ -162,16 +158,6 @@ def _row(indent: int, verdict: Verdict, text: Text, right: str, ink: Ink, *, of_
     row.add_column(justify="right", no_wrap=True)
     row.add_row(Text(ink.symbol(symbol), style=colour), text, Text(right, style="dim" if of_stage else colour))
     return row
-
-
-def _by_cause(red: Iterable[TestOutcome]) -> list[list[TestOutcome]]:
-    """The tests in order, those together that fail for one and the same reason."""
-    causes: dict[object, list[TestOutcome]] = {}
-    for test in red:
-        failure = test.failure
-        key = (test.verdict, failure.code, failure.sees, failure.where) if failure else test.id
-        causes.setdefault(key, []).append(test)
-    return list(causes.values())
 
 
 def _print_failure(

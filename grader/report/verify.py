@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-import threading
 import time
 from collections.abc import Iterator
 from typing import TextIO
 
 from grader.curriculum import Group
-from grader.report.ink import Ink, clean
+from grader.report.ink import Ink, StatusLine, clean
 from grader.verify.bounds import Calibration, Distance, Nearest
 from grader.verify.handed_in import name_of
 from grader.verify.proof import GroupProof, Proof
@@ -22,31 +21,23 @@ class Progress:
     """One line that says how many steps are done; gone when it ends. Silent where nobody watches."""
 
     def __init__(self, stream: TextIO, ink: Ink, title: str) -> None:
-        self._stream = stream if stream.isatty() else None
-        self._ink = ink
+        self._line = StatusLine(stream, ink)
         self._title = title
         self._began = time.monotonic()
-        self._turn = threading.Lock()
 
     def __enter__(self) -> Progress:
-        self._draw(f"{self._title}: starting …")
+        self._line.draw(f"{self._title}: starting …")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._draw("")
+        self._line.draw("")
 
     def step(self, done: int, steps: int) -> None:
         """So many of the steps are done."""
         spent = time.monotonic() - self._began
         left = f", about {spent / done * (steps - done):.0f} s to go" if done >= min(10, steps) else ""
         rest = left if done < steps else ", timing the suite"
-        self._draw(f"{self._title}: {done} of {steps} runs{rest}")
-
-    def _draw(self, text: str) -> None:
-        if self._stream:
-            with self._turn:
-                self._stream.write("\r\x1b[K" + text[: self._ink.width - 1])
-                self._stream.flush()
+        self._line.draw(f"{self._title}: {done} of {steps} runs{rest}")
 
 
 def screen(group: Group, proved: GroupProof, ink: Ink) -> str:

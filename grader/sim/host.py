@@ -182,7 +182,6 @@ class Host:
             )
         self._socket = ours
         ours.settimeout(self._spin)
-        self._socket = ours
         self._link = wire.Link(ours, wire.to_simulation)
         self._sim.tape.record("start", self.name)
         self.alive, self.deadline, self.inbox = True, None, []

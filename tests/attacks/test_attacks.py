@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from grader import sandbox
 from grader.curriculum import Group
 from grader.grade import batch, ingest, judge, load
 from grader.grade.book import Book, Row, book
@@ -24,8 +23,9 @@ from grader.report.grade import feedback, screen
 from grader.report.ink import Ink
 from tests.attacks.attacks import ATTACKS, Attack
 from tests.attacks.target import HONEST, TESTS, app, make
+from tests.sandboxed import needs_sandbox
 
-pytestmark = pytest.mark.skipif(bool(sandbox.refusal()), reason=f"there is no sandbox here: {sandbox.refusal()}")
+pytestmark = needs_sandbox
 
 NEIGHBOURS = 6
 

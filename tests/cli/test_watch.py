@@ -15,20 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.target import app, make
-
-PUT = """
-    @app.put("/kept")
-    async def put(request: Request):
-        open(os.environ["DATA_DIR"] + "/kept", "wb").write(await request.body())
-        return {}
-
-    @app.get("/kept")
-    async def get():
-        return open(os.environ["DATA_DIR"] + "/kept").read()
-"""
-MORE = app().replace("\n    return app", f"{PUT}\n    return app")
-"""Passes two of the four tests."""
+from tests.attacks.target import HALF, app, make
 
 WRONG = app().replace('body["a"] + body["b"]', 'body["a"] - body["b"]')
 """Passes none."""
@@ -116,7 +103,7 @@ def test_each_save_is_judged_and_what_turned_is_said_first(workspace: Path, term
     first = terminal.until("q quit")
     assert "watching group-01-kettle/" in first
     assert "1 of 4" in first
-    save(workspace, MORE)
+    save(workspace, HALF)
     said = terminal.until("q quit")
     assert "saved service/app.py" in said
     assert "✓ now green    What was put is there after a restart, and nothing else" in said
@@ -149,7 +136,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing(workspace: Path, terminal: Watching) 
 
 def test_programs_get_a_line_for_each_run(workspace: Path, pipe: Watching) -> None:
     assert passed(pipe.until("\n")) == 1
-    save(workspace, MORE)
+    save(workspace, HALF)
     assert passed(pipe.until("\n")) == 2
 
 
@@ -161,7 +148,7 @@ def test_a_save_that_changes_nothing_is_none(workspace: Path, pipe: Watching) ->
     (service / "notes.txt").write_text("not of the service")
     (service / "app.py~").write_text(WRONG)
     time.sleep(1.0)
-    save(workspace, MORE)
+    save(workspace, HALF)
     assert passed(pipe.until("\n")) == 2
 
 
@@ -170,7 +157,7 @@ def test_an_atomic_save_is_one(workspace: Path, pipe: Watching) -> None:
     assert passed(pipe.until("\n")) == 1
     file = workspace / "groups" / "group-01-kettle" / "service" / "app.py"
     fresh = file.with_name("4913")
-    fresh.write_text(MORE)
+    fresh.write_text(HALF)
     file.rename(file.with_name("app.py~"))
     fresh.rename(file)
     assert passed(pipe.until("\n")) == 2
@@ -181,7 +168,7 @@ def test_a_save_in_the_middle_of_a_run_begins_another(workspace: Path, pipe: Wat
     assert passed(pipe.until("\n")) == 1
     save(workspace, app(in_handler="while True: pass"))
     time.sleep(1.0)
-    save(workspace, MORE)
+    save(workspace, HALF)
     assert passed(pipe.until("\n", seconds=15.0)) == 2
 
 
@@ -190,7 +177,7 @@ def test_a_file_that_is_gone_and_comes_back(workspace: Path, pipe: Watching) -> 
     file = workspace / "groups" / "group-01-kettle" / "service" / "app.py"
     file.unlink()
     assert passed(pipe.until("\n")) == 0
-    save(workspace, MORE)
+    save(workspace, HALF)
     assert passed(pipe.until("\n")) == 2
 
 
@@ -199,7 +186,7 @@ def test_a_warm_suite_that_is_killed_is_begun_anew(workspace: Path, pipe: Watchi
     for task in Path(f"/proc/{pipe.process.pid}/task").glob("*/children"):
         for child in task.read_text().split():
             os.kill(int(child), signal.SIGKILL)
-    save(workspace, MORE)
+    save(workspace, HALF)
     assert passed(pipe.until("\n")) == 2
 
 

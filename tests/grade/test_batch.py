@@ -15,21 +15,9 @@ import pytest
 
 from grader import sandbox
 from grader.grade.journal import NAME
-from tests.attacks.target import app
-from tests.grade.batches import BATCH, hand_in, judged, kept, learn, needs_sandbox, rows
-
-ANSWER = """
-    @app.put("/kept")
-    async def put(request: Request):
-        open(os.environ["DATA_DIR"] + "/kept", "wb").write(await request.body())
-        return {}
-
-    @app.get("/kept")
-    async def get():
-        return open(os.environ["DATA_DIR"] + "/kept").read()
-"""
-HALF = app().replace("\n    return app", f"{ANSWER}\n    return app")
-"""Passes two of the four tests."""
+from tests.attacks.target import HALF, app
+from tests.grade.batches import BATCH, hand_in, judged, kept, learn, rows
+from tests.sandboxed import needs_sandbox
 
 
 @needs_sandbox

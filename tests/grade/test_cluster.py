@@ -8,16 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.attacks.target import app
-from tests.grade.batches import BATCH, hand_in, judged, kept, learn, needs_sandbox, rows
+from tests.grade.batches import BATCH, hand_in, judged, kept, learn, rows
+from tests.sandboxed import needs_sandbox
 
-pytest.importorskip("distributed")
 pytestmark = needs_sandbox
 
 WORKERS = 3
@@ -131,8 +131,7 @@ def test_a_worker_of_another_version_does_not_judge(monkeypatch: pytest.MonkeyPa
         judge(job)
 
 
-def _until(done: object, seconds: float = 60.0) -> None:
-    assert callable(done)
+def _until(done: Callable[[], bool], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until, "it takes too long"

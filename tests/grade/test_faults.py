@@ -16,7 +16,8 @@ from grader.grade.journal import NAME, InUse, Journal, OtherTerms, Terms
 from grader.grade.marks import read_weights
 from grader.outcome import GroupOutcome
 from tests.attacks.target import app
-from tests.grade.batches import BATCH, hand_in, kept, learn, needs_sandbox, rows
+from tests.grade.batches import BATCH, hand_in, kept, learn, rows
+from tests.sandboxed import needs_sandbox
 
 TERMS = Terms("group-1", "0" * 64, {"python": "3"}, (1,), True)
 OUTCOMES = (GroupOutcome("group-1", 1, (), 1.0),)
