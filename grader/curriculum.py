@@ -193,6 +193,13 @@ def read_hints(group: Group, pattern: str) -> tuple[str, ...]:
     return tuple(str(hints[step]).strip() for step in HINT_STEPS)
 
 
+def tests_of(group: Group) -> list[str]:
+    """The names of the test functions that ship with a group, in the order of its files."""
+    files = sorted(name for name in group.shipped if name.startswith("tests/test_"))
+    texts = [(group.path / name).read_text("utf-8", "replace") for name in files if (group.path / name).is_file()]
+    return [name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.M)]
+
+
 def order(groups: Mapping[str, Group]) -> tuple[Place, ...]:
     """Every group in the recommended order, written or not; those that the order does not name come last."""
     numbers = [*SEQUENCE, *TOGETHER]

@@ -44,6 +44,18 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a sequence drawing. `at` and `seconds` are virtual."""
+
+    at: float
+    kind: str  # "call", "answer", "failed": from source to target; "still": source's event loop stands still; "note"
+    source: str  # who: "client", a host, a peer; "" for a note about the outside
+    target: str
+    text: str  # of "still": the line that holds the loop
+    seconds: float = 0.0  # of "still": for how long
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A red test explained as an incident."""
 
@@ -54,6 +66,10 @@ class Failure:
     next: str = ""  # the hint to ask for, the command that replays
     detail: str = ""  # a traceback of the learner's, or of ours
     printed: tuple[str, ...] = ()  # the last lines that the service printed or logged
+    damage: tuple[str, ...] = ()  # what it cost, in the whole test: seconds, requests, money
+    broken: str = ""  # of what always has to hold, what the story breaks first
+    shortest: str = ""  # what the story's history is made of, if it is a shorter one than the test's
+    steps: tuple[Step, ...] = ()  # the story as a sequence: who called whom
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +135,7 @@ class Act:
     series: tuple[Series, ...]
     figures: tuple[Figure, ...]
     story: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()  # the story as a sequence
     failure: Failure | None = None  # the service could not be played with at all
 
 

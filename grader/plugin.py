@@ -11,7 +11,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.outcome import Failure, Metric, Place, TestOutcome, Verdict
+from grader.outcome import Failure, Metric, Place, Step, TestOutcome, Verdict
 
 if TYPE_CHECKING:
     from grader.sim import Forkserver, Tape
@@ -72,6 +72,8 @@ _scene_key = pytest.StashKey[Any]()
 _began_key = pytest.StashKey[float]()
 _outcome_key = pytest.StashKey[TestOutcome]()
 _hangs_key = pytest.StashKey[int]()
+_without_key = pytest.StashKey[Collection[str]]()
+_instead_key = pytest.StashKey[Path | None]()
 _current: list[pytest.Item] = []
 
 
@@ -232,6 +234,22 @@ def hung(config: pytest.Config) -> None:
     config.stash[_hangs_key] = config.stash.get(_hangs_key, 0) + 1
 
 
+def leave_out(config: pytest.Config, parts: Collection[str]) -> None:
+    """Tests that run from now on do without these parts of their scenes."""
+    config.stash[_without_key] = parts
+
+
+def put_instead(config: pytest.Config, root: Path | None) -> None:
+    """Tests that run from now on judge the service below `root`; None for that of their group's folder."""
+    config.stash[_instead_key] = root
+
+
+def parts_of(item: pytest.Item) -> tuple[str, ...]:
+    """The parts of a test's scene, once it has run: what could be left out."""
+    made: Scene | None = item.stash.get(_scene_key, None)
+    return made.parts if made else ()
+
+
 @pytest.fixture
 def scene(request: pytest.FixtureRequest) -> Scene:
     """The group's service, not yet running, and the run's seed."""
@@ -242,8 +260,9 @@ def scene(request: pytest.FixtureRequest) -> Scene:
     patience = None
     if request.config.getoption("real_limits") == "on":
         patience = BRIEF if request.config.stash.get(_hangs_key, 0) >= HANGS else PATIENCE
-    service = Service(group.path, group.app, dict(group.ports))
-    made = Scene(_warm_up(request.config), service, request.config.option.seed, patience)
+    service = Service(request.config.stash.get(_instead_key, None) or group.path, group.app, dict(group.ports))
+    without = request.config.stash.get(_without_key, ())
+    made = Scene(_warm_up(request.config), service, request.config.option.seed, patience, without)
     request.node.stash[_scene_key] = made
     return made
 
@@ -375,7 +394,10 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         mend = f"; {error.mend}" if isinstance(error, Trouble) and error.mend else ""
         kind = "" if isinstance(error, (Trouble, ForkserverGone)) else f"{type(error).__name__}: "
         failure = Failure("ours", f"{kind}{error}{mend}", detail=_traceback(error))
-    failure = replace(failure, printed=_printed(made))
+    failure = replace(failure, printed=_printed(made), **_costs(tapes))
+    if failure.story and not (isinstance(error, ProductionFailure) and error.story):
+        about, since = (error.about, error.since) if isinstance(error, ProductionFailure) else (("",), 0.0)
+        failure = replace(failure, steps=_steps(tapes, about, since))
     if verdict is Verdict.FAILED and todo is not None:
         verdict, failure = Verdict.TODO, todo
     elif verdict is Verdict.FAILED and mistake is not None:
@@ -384,6 +406,18 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         code = "limit-memory" if starved else failure.code
         failure = replace(failure, code=code, where=mistake.where, detail=mistake.detail)
     return _outcome(item, verdict, failure)
+
+
+def _costs(tapes: list[Tape]) -> dict[str, Any]:
+    from grader.story import damage
+
+    return {"damage": damage.costs(tapes), "broken": damage.first_broken(tapes[-1])} if tapes else {}
+
+
+def _steps(tapes: list[Tape], about: Sequence[str], since: float) -> tuple[Step, ...]:
+    from grader.story import sequence
+
+    return sequence.steps(tapes[-1], about, since) if tapes else ()
 
 
 def _unfinished(tapes: list[Tape]) -> Failure | None:
@@ -502,13 +536,9 @@ def explain(outcome: TestOutcome, seed: int) -> str:
     assert failure is not None
     from grader.story import measure
 
-    lines = [f"{outcome.verdict.value.upper()} [{failure.code}] {outcome.title}", f"production sees  {failure.sees}"]
-    if measured := measure.told(outcome):
-        lines.append(f"measured         {measured}")
-    if failure.where:
-        lines.append("where            " + ", from ".join(f"{place.file}:{place.line}" for place in failure.where))
-    lines += [("story            " if at == 0 else " " * 17) + line for at, line in enumerate(failure.story)]
-    lines += [("printed          " if at == 0 else " " * 17) + line for at, line in enumerate(failure.printed)]
+    lines = [f"{outcome.verdict.value.upper()} [{failure.code}] {outcome.title}"]
+    told = [*measure.facts(outcome), ("story", failure.story), ("printed", failure.printed)]
+    lines += [f"{'' if at else name:<17}{line}" for name, texts in told for at, line in enumerate(texts)]
     hint = f"learn hint {outcome.patterns[0]}" if outcome.patterns else "learn next"
     lines.append(f"next             {hint}; replay with --seed {seed}")
     if failure.detail:

@@ -4,6 +4,7 @@
     settings.toml      an instructor's: open = ["group-4"], or open = "all"
     shipped/           pristine copies of what ships in groups/, taken while it matched its pin
     kept/TIMESTAMP/    what `learn reset` replaced
+    pages/             what `--html` wrote
     lock, check.lock   between processes
 
 It is never the only copy of truth: a pass can be proved again by running. Nothing here runs a suite or prints.
@@ -34,6 +35,12 @@ T = TypeVar("T")
 
 class Locked(Trouble):
     """The group is not open yet."""
+
+
+class NoPage(Trouble):
+    """A page cannot be written."""
+
+    usage = False
 
 
 class NewerState(Trouble):
@@ -207,6 +214,15 @@ class Store:
                     file.unlink()
         except OSError:
             pass  # a read-only disk: whoever needs a copy is told when it is missing
+
+    def keep_page(self, name: str, text: str) -> Path:
+        """Write a page to look at; its file. Raises Trouble."""
+        file = self.folder / "pages" / name
+        try:
+            _write(file, text.encode())
+        except OSError as error:
+            raise NoPage(f"cannot write .learn/pages/{name}: {error.strerror}") from None
+        return file
 
     def pristine(self, group: Group, name: str) -> bytes:
         """The file as it ships. Raises Trouble when no copy of it is left."""

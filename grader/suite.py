@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from grader import sandbox
-from grader.outcome import Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
+from grader.outcome import Failure, GroupOutcome, Metric, Place, Step, TestOutcome, Verdict
 
 if TYPE_CHECKING:
     import pytest
@@ -58,13 +58,15 @@ def run(
     seed: int,
     stage: int | None = None,
     only: Sequence[str] | None = None,
+    reference: Path | None = None,
     on_test: Callable[[TestOutcome], None] | None = None,
 ) -> GroupOutcome:
     """Judge the learner's files below `root` with the tests of `pristine`, the group's folder as it ships.
 
-    `stage`: only the tests up to this stage; 0 for sanity alone. `only`: only the tests with these ids. `on_test` hears
-    each outcome as it comes. Nothing of the learner's enters this process. KeyboardInterrupt ends the workers and
-    passes on.
+    `stage`: only the tests up to this stage; 0 for sanity alone. `only`: only the tests with these ids. `reference`:
+    the folder above a service that passes; then the story of a red test is that of the shortest history that fails.
+    `on_test` hears each outcome as it comes. Nothing of the learner's enters this process. KeyboardInterrupt ends the
+    workers and passes on.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
@@ -73,6 +75,9 @@ def run(
         reader, writer = os.pipe()
         refused = sandbox.refusal()
         words: list[object] = [judged, seed, -1 if stage is None else stage, writer, int(not refused)]
+        if reference is not None:
+            lay_out(group, reference, pristine, Path(folder) / "reference")
+            words += ["--reference", Path(folder) / "reference"]
         words += ["--only", *only] if only is not None else []
         arguments = ["-m", "grader.suite", *map(str, words)]
         command = [sys.executable, "-P", *arguments] if refused else sandbox.enclose(arguments, writable=[Path(folder)])
@@ -178,10 +183,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _decode(table: dict[str, Any]) -> TestOutcome:
     failure = table["failure"]
     if failure is not None:
-        where = tuple(Place(**place) for place in failure.pop("where"))
-        failure = Failure(
-            **failure | {"where": where, "story": tuple(failure["story"]), "printed": tuple(failure["printed"])}
-        )
+        texts = {name: tuple(failure[name]) for name in ("story", "printed", "damage")}
+        where = tuple(Place(**place) for place in failure["where"])
+        failure = Failure(**failure | texts | {"where": where, "steps": tuple(Step(**s) for s in failure["steps"])})
     return TestOutcome(
         **table
         | {
@@ -221,17 +225,25 @@ class _Once(_Collected):
     """Some of the tests, once. Outcomes go to a pipe."""
 
     def __init__(
-        self, forkserver: Forkserver, report: int, stage: int, only: Collection[str] | None, width: int
+        self,
+        forkserver: Forkserver,
+        report: int,
+        stage: int,
+        only: Collection[str] | None,
+        width: int,
+        reference: Path | None,
     ) -> None:
         super().__init__(forkserver)
         self._report = report
         self._stage = stage
         self._only = only
         self._width = width
+        self._reference = reference
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         wanted = [(item, test) for item, test in self._tests(session) if self._is_wanted(test)]
-        _run(wanted, self._report, [self._forkserver.another() for _ in range(min(self._width, len(wanted)))])
+        clients = [self._forkserver.another() for _ in range(min(self._width, len(wanted)))]
+        _run(wanted, self._report, clients, reference=self._reference)
         return True
 
     def _is_wanted(self, test: TestOutcome) -> bool:
@@ -260,16 +272,24 @@ class _OnCall(_Collected):
         return True
 
 
-def _run(tests: Sequence[_Test], report: int, clients: Sequence[Forkserver], first: Collection[str] = ()) -> None:
+def _run(
+    tests: Sequence[_Test],
+    report: int,
+    clients: Sequence[Forkserver],
+    first: Collection[str] = (),
+    *,
+    reference: Path | None = None,
+) -> None:
     """Run the tests, those with the ids `first` before the others, as many at once as there are clients."""
     _write(report, {"expected": [asdict(test) for _, test in tests]})
     if not tests:
         return
-    _compile(tests[0][0].config.rootpath / "service")
+    for root in (tests[0][0].config.rootpath, *([reference] if reference else [])):
+        _compile(root / "service")
     items = [item for item, _ in sorted(tests, key=lambda each: each[1].id not in first)]
     if len(clients) == 1:
         for item in items:
-            _play(item, clients[0], partial(_write, report))
+            _play(item, clients[0], partial(_write, report), reference=reference)
         return
     queue, feed = os.pipe()  # holds the numbers of the tests still to run: whoever is free takes the next
     os.write(feed, b"".join(number.to_bytes(2, "big") for number in range(len(items))))
@@ -283,7 +303,8 @@ def _run(tests: Sequence[_Test], report: int, clients: Sequence[Forkserver], fir
             status = 1
             try:
                 while number := os.read(queue, 2):
-                    _play(items[int.from_bytes(number, "big")], client, partial(_write_in_turn, report, turns))
+                    write = partial(_write_in_turn, report, turns)
+                    _play(items[int.from_bytes(number, "big")], client, write, reference=reference)
                 status = 0
             finally:
                 os._exit(status)
@@ -295,14 +316,24 @@ def _run(tests: Sequence[_Test], report: int, clients: Sequence[Forkserver], fir
         os.close(fd)
 
 
-def _play(item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]], None]) -> None:
+def _play(
+    item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]], None], *, reference: Path | None = None
+) -> None:
     """Run one test on hosts of this client."""
     from grader import plugin
 
     plugin.use_forkserver(item.config, client)
-    try:
+
+    def once() -> TestOutcome | None:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        outcome = plugin.outcome_of(item)
+        return plugin.outcome_of(item)
+
+    try:
+        outcome = once()
+        if reference is not None and outcome is not None:
+            from grader.shorten import shortened
+
+            outcome = shortened(item, outcome, once, reference)
     except Exception as error:  # pytest's own machinery: the other tests still have to run
         outcome = plugin.broken(item, error)
     if outcome is not None:
@@ -395,10 +426,18 @@ def cores() -> int:
 
 
 def play(
-    folder: str, seed: int, report: int, forkserver: Forkserver, *, stage: int, only: Collection[str] | None, width: int
+    folder: str,
+    seed: int,
+    report: int,
+    forkserver: Forkserver,
+    *,
+    stage: int,
+    only: Collection[str] | None,
+    width: int,
+    reference: Path | None = None,
 ) -> int:
     """Collect and run the tests of FOLDER, `width` at once; outcomes go to the descriptor `report`. Once a process."""
-    return _pytest(folder, seed, _Once(forkserver, report, stage, only, width))
+    return _pytest(folder, seed, _Once(forkserver, report, stage, only, width, reference))
 
 
 def stand_by(folder: str, seed: int, forkserver: Forkserver, serve: Callable[[list[TestOutcome], Judge], None]) -> int:
@@ -423,13 +462,18 @@ def _pytest(folder: str, seed: int, suite: _Collected) -> int:
 
 
 def main() -> None:
-    """`python -m grader.suite FOLDER SEED STAGE FD ENCLOSED [--only ID…]`: the process that `run` starts.
-
-    STAGE -1 is all; ENCLOSED is 1 in the sandbox, and 0 outside."""
+    """The process that `run` starts: `python -m grader.suite FOLDER SEED STAGE FD ENCLOSED [--reference FOLDER]
+    [--only ID…]`. STAGE -1 is all; ENCLOSED is 1 in the sandbox, and 0 outside."""
     folder, seed, stage, report, enclosed, *rest = sys.argv[1:]
     forkserver = launch(int(seed), enclosed=bool(int(enclosed)))
+    reference = None
+    if rest[:1] == ["--reference"]:
+        reference, rest = Path(rest[1]), rest[2:]
     only = rest[1:] if rest else None
-    sys.exit(play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=cores()))
+    width = cores()
+    sys.exit(
+        play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=width, reference=reference)
+    )
 
 
 if __name__ == "__main__":

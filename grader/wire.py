@@ -54,6 +54,7 @@ class Boot(Message):
     env: dict[str, str]
     limits: dict[str, int]  # resource name ("AS") -> bytes, seconds or a count
     seed: int  # `seed_of_hosts` of the run's
+    shuffles: bool  # what is ready at one instant runs in an order that the seed picks, or else first in, first out
     now: int
     epoch: int  # wall time at virtual 0, nanoseconds since 1970
     interleave: bool  # several hosts share a disk: hand over before each statement

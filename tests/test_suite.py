@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -190,3 +191,47 @@ def test_a_test_that_pytest_itself_cannot_report_is_our_fault_and_stops_no_other
     verdicts = {test.id.partition("::")[2]: test.verdict for test in outcome.tests}
     assert verdicts.pop("test_a_spoilt_one") is Verdict.OURS
     assert set(verdicts.values()) == {Verdict.PASSED}
+
+
+SLOW = "tests/test_stage_1_one_slow_answer.py"
+
+
+def shortest(name: str) -> TestOutcome:
+    """A test of the service as it ships, told with its shortest history."""
+    only = f"{SLOW}::{name}"
+    outcome = suite.run(GROUP, root=GROUP.path, pristine=GROUP.path, seed=7, only=[only], reference=REFERENCE)
+    return find(outcome, only)
+
+
+def test_a_red_test_is_told_with_the_shortest_history_that_fails() -> None:
+    whole = find(play(GROUP.path, stage=1), "test_health_answers_while_a_question_waits")
+    test = shortest("test_health_answers_while_a_question_waits")
+    assert whole.failure is not None
+    assert test.failure is not None
+    assert (test.verdict, test.metrics, test.digest) == (whole.verdict, whole.metrics, whole.digest)
+    assert (test.failure.code, test.failure.sees, test.failure.damage) == (
+        whole.failure.code,
+        whole.failure.sees,
+        whole.failure.damage,
+    )
+    kept = re.fullmatch(
+        r"(\d+) of 152 requests are enough; no race: first in, first out, it fails too", test.failure.shortest
+    )
+    assert kept
+    assert int(kept[1]) < 50, "two are, where there is time to find that out"
+    assert test.failure.story != whole.failure.story
+    assert {step.text for step in test.failure.steps} >= {"GET /ask", "GET /health"}
+
+
+def test_a_history_on_which_the_reference_fails_too_does_not_count() -> None:
+    """Without the outage there is no answer that the outage explains, and each counts as wrong."""
+    test = shortest("test_the_budget_begins_with_the_request[hangs]")
+    assert test.failure is not None
+    assert "and 1 of 1 fault are enough" in test.failure.shortest
+
+
+def test_a_stub_is_not_told_again() -> None:
+    test = shortest("test_run_blocking_leaves_the_loop_free")
+    assert test.verdict is TODO
+    assert test.failure is not None
+    assert test.failure.shortest == ""

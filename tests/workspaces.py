@@ -15,6 +15,7 @@ from grader.outcome import (
     Metric,
     Place,
     Series,
+    Step,
     TestOutcome,
     TriggerOutcome,
     Verdict,
@@ -179,13 +180,22 @@ def failure(index: int, verdict: Verdict) -> Failure:
         where=(Place("service/app.py", 41 + index, "tea"),),
         story=("00:01.2  cup 1 asks for tea", "00:13.6  cup 1 is still dry"),
         detail="NameError: kettle",
+        damage=("1 of 9 cups is dry",),
+        broken="00:01.2  every cup is filled",
+        shortest="2 of 9 cups are enough",
+        steps=(Step(1.2, "call", "client", "kettle", "GET /tea"), Step(2.0, "still", "kettle", "", "app.py:42", 11.6)),
     )
 
 
 def incident(group: str, seed: int, settings: dict[str, float], stage: int = 1) -> TriggerOutcome:
     """An incident that is over on the learner's service."""
     hot, cold = (
-        Act((Series("steam", "litres", (0.0, value)),), (Figure("tea, p99", value, "s", 0.05, "at_most"),))
+        Act(
+            (Series("steam", "litres", (0.0, value, None, value / 2)),),
+            (Figure("tea, p99", value, "s", 0.05, "at_most"),),
+            ("00:01.2  cup 1 asks for tea",),
+            (Step(1.2, "call", "client", "kettle", "GET /tea"), Step(2.0, "still", "kettle", "", "app.py:42", value)),
+        )
         for value in (12.4, 0.04)
     )
     return TriggerOutcome(
@@ -195,7 +205,7 @@ def incident(group: str, seed: int, settings: dict[str, float], stage: int = 1) 
         title="Steam",
         text="It boils.",
         settings=settings or {"heat": 2.0},
-        marks=(),
+        marks=((1.0, "it boils"),),
         broken=hot,
         yours=cold,
         changed=True,

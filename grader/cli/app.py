@@ -25,6 +25,10 @@ Settings = Annotated[
 StageNumber = Annotated[
     int | None, typer.Option("--stage", metavar="N", min=1, help="The incident of this stage. Without it: of yours.")
 ]
+Html = Annotated[bool, typer.Option("--html", help="Also as a page, which stands alone.")]
+TestName = Annotated[
+    str | None, typer.Argument(metavar="TEST", help="Such as test_health_answers. Without it: the first that is red.")
+]
 All = Annotated[bool, typer.Option("--all", help="Show every stage and every failure.")]
 PatternName = Annotated[
     str | None, typer.Argument(metavar="PATTERN", help="Such as timeout. Without it: the first that is red.")
@@ -116,12 +120,13 @@ def trigger(
     stage: StageNumber = None,
     seed: Seed = None,
     settings: Settings = None,
+    html: Html = False,
     as_json: Json = False,
 ) -> int:
     """Replay the incident on your code."""
     from grader.cli.trigger import command
 
-    return command(group, stage=stage, seed=seed, settings=settings or (), as_json=as_json)
+    return command(group, stage=stage, seed=seed, settings=settings or (), html=html, as_json=as_json)
 
 
 @app.command()
@@ -130,6 +135,16 @@ def check(group: GroupName = None, show_all: All = False, seed: Seed = None, as_
     from grader.cli.check import command
 
     return command(group, seed=seed, show_all=show_all, as_json=as_json)
+
+
+@app.command()
+def story(
+    group: GroupName = None, test: TestName = None, seed: Seed = None, html: Html = False, as_json: Json = False
+) -> int:
+    """A red test as an incident, drawn."""
+    from grader.cli.story import command
+
+    return command(group, test, seed=seed, html=html, as_json=as_json)
 
 
 @app.command()

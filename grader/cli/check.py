@@ -14,9 +14,11 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
     chosen = course.chosen(group)
     seed = course.seed(chosen) if seed is None else seed
 
+    from grader.report.causes import first_shown
     from grader.report.ink import ink
     from grader.report.terminal import Live, screen
     from grader.suite import run
+    from grader.verify.shortest import retold
     from grader.verify.signature import recognise
 
     with (
@@ -25,6 +27,9 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
         Live(sys.stderr, ink(sys.stderr), f"Group {chosen.number}") as live,
     ):
         outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
+        if not show_all:
+            live.say("looking for the shortest history that fails …")
+            outcome = retold(outcome, chosen, course.workspace, pristine, first_shown(outcome))
     recorded = course.record(chosen, outcome)
     looks_like = recognise(course.workspace, chosen, outcome)
     code = Exit.OURS if spoilt(outcome) else Exit.PASSED if recorded.passed else Exit.FAILED

@@ -22,9 +22,10 @@ class Line(NamedTuple):
 
 LINES = {
     "next": Line(1, JSON),
-    "trigger": Line(1, JSON),
+    "trigger": Line(1, {"--html": "html", **JSON}),
     "check": Line(1, {"--all": "show_all", **JSON}),
     "watch": Line(1, JSON),
+    "story": Line(2, {"--html": "html", **JSON}),
     "hint": Line(2, JSON),
     "reset": Line(2, {"--yes": "yes", **JSON}),
     "solution": Line(2, JSON),

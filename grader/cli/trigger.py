@@ -15,6 +15,7 @@ def command(
     stage: int | None = None,
     seed: int | None = None,
     settings: Sequence[str] = (),
+    html: bool = False,
     as_json: bool = False,
 ) -> int:
     chosen_settings = dict(_setting(text) for text in settings)
@@ -34,14 +35,19 @@ def command(
     with course.store.as_shipped(chosen) as pristine:
         outcome = play(chosen, root=chosen.path, pristine=pristine, seed=seed, stage=stage, settings=chosen_settings)
     course.triggered(chosen)
+    page = None
+    if html:
+        from grader.report.page import trigger
+
+        page = course.store.keep_page(f"{chosen.id}-stage-{outcome.stage}.html", trigger(chosen, outcome))
     if as_json:
         from grader.report import machine
 
-        return desk.finish_json(course, machine.Trigger(exit=Exit.PASSED, result=outcome))
+        return desk.finish_json(course, machine.Trigger(exit=Exit.PASSED, result=outcome, page=str(page or "")))
     from grader.report.ink import ink
     from grader.report.trigger import screen
 
-    return desk.finish(course, screen(chosen, outcome, ink(sys.stdout)))
+    return desk.finish(course, screen(chosen, outcome, ink(sys.stdout), page))
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -61,6 +61,7 @@ class Kernel:
     def __init__(self) -> None:
         self.clock = Clock()
         self.rng = random.Random(0)
+        self.shuffles = True
         self.out: list[wire.Outbound] = []
         self.interleave = False
         self.counting = False
@@ -85,6 +86,7 @@ class Kernel:
         self.clock.epoch = boot.epoch
         self.interleave, self.counting = boot.interleave, boot.counting
         self.rng = random.Random(f"{boot.seed}/{boot.name}/{boot.now}")
+        self.shuffles = boot.shuffles
         self.main = _get_ident()
 
     # ------------------------------------------------------------------------------------------ to the simulation
@@ -217,7 +219,7 @@ class Kernel:
     def run_ready(self) -> None:
         """Give each thread that is ready now one turn, in an order that the seed picks. Main thread only."""
         turn, self._ready = self._ready, []
-        if len(turn) > 1:
+        if len(turn) > 1 and self.shuffles:
             self.rng.shuffle(turn)
         for waiter in turn:
             self.parked.pop(waiter, None)

@@ -63,7 +63,7 @@ class _Ready(deque[Any]):
     """The loop's queue of what can run now."""
 
     def popleft(self) -> Any:
-        if len(self) > 1 and isinstance(getattr(self[0]._callback, "__self__", None), asyncio.Task):
+        if len(self) > 1 and kernel.shuffles and isinstance(getattr(self[0]._callback, "__self__", None), asyncio.Task):
             other = kernel.rng.randrange(len(self))
             if other and isinstance(getattr(self[other]._callback, "__self__", None), asyncio.Task):
                 self[0], self[other] = self[other], self[0]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import CodeType, FrameType, TracebackType
+from types import AsyncGeneratorType, CodeType, FrameType, TracebackType
 from typing import Any
 
 from grader.wire import Place, text
 
 _root = "\0"
+_ANEXT = ("async_generator_asend", "async_generator_athrow", "anext_awaitable")
 _ours = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 origin: ContextVar[Callable[[], list[Place]] | None] = ContextVar("brownout_origin", default=None)
@@ -84,6 +86,10 @@ def of_coroutine(awaitable: Any, most: int = 2) -> list[Place]:
             found.append(_place(frame.f_code, frame.f_lineno))
         steps = ("cr_await", "gi_yieldfrom", "ag_await")
         awaitable = next((each for step in steps if (each := getattr(awaitable, step, None))), None)
+        if type(awaitable).__name__ in _ANEXT:  # they do not say whose
+            awaitable = next(
+                (each for each in gc.get_referents(awaitable) if isinstance(each, AsyncGeneratorType)), None
+            )
         if awaitable is None:
             break
     found.reverse()
@@ -95,5 +101,5 @@ def detail(error: BaseException) -> str:
     lines = traceback.TracebackException.from_exception(error)
     while lines.stack and not lines.stack[0].filename.startswith(_root) and len(lines.stack) > 1:
         lines.stack.pop(0)
-    lines.stack[:] = [frame for frame in lines.stack if not frame.filename.startswith(_ours)]
+    lines.stack[:] = [frame for frame in lines.stack if not frame.filename.startswith((_ours, "<frozen "))]
     return text("".join(lines.format()).replace(_root, "")[-8000:], 8000)

@@ -1,10 +1,37 @@
-"""Red tests, those together that are red for one and the same reason."""
+"""Which red tests are shown, those together that are red for one and the same reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from grader.outcome import TestOutcome
+from grader.outcome import GroupOutcome, TestOutcome, Verdict
+
+FAILURES = 2
+"""Causes shown at once, unless all are asked for."""
+
+
+def red(outcome: GroupOutcome) -> list[TestOutcome]:
+    """All red tests, in the order of the suite."""
+    return [test for test in outcome.tests if test.verdict is not Verdict.PASSED]
+
+
+def first_red(outcome: GroupOutcome) -> list[TestOutcome]:
+    """The red tests of the first stage that has any."""
+    tests = red(outcome)
+    return [test for test in tests if test.stage == min(other.stage for other in tests)]
+
+
+def told_of(outcome: GroupOutcome, name: str | None, *, all_of_a_stage: bool) -> list[list[TestOutcome]]:
+    """The causes to tell of: those of a test function, else of the first red stage, all or the first that are shown."""
+    if name is not None:
+        return by_cause(test for test in red(outcome) if test.id.rpartition("::")[2].partition("[")[0] == name)
+    causes = by_cause(first_red(outcome))
+    return causes if all_of_a_stage else causes[:FAILURES]
+
+
+def first_shown(outcome: GroupOutcome) -> list[str]:
+    """The ids of the tests that are told as incidents, where not all are."""
+    return [same[0].id for same in by_cause(first_red(outcome))[:FAILURES]]
 
 
 def by_cause(red: Iterable[TestOutcome]) -> list[list[TestOutcome]]:

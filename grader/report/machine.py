@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from grader.curriculum import Group, Place
-from grader.outcome import GroupOutcome, TriggerOutcome
+from grader.outcome import GroupOutcome, TestOutcome, TriggerOutcome
 from grader.progress import Course, Hint, Recorded
 from grader.progress import Reset as Done
 from grader.verify.bounds import Calibration
@@ -103,6 +103,14 @@ class CheckResult(Struct, kw_only=True):
     looks_like: Annotated[list[Mistake], Meta(description="known wrong fixes that fail the same tests alike")] = []
 
 
+class StoryResult(Struct, kw_only=True):
+    group: str
+    seed: int
+    causes: Annotated[
+        list[list[TestOutcome]], Meta(description="red tests, those of one cause together; the first is told")
+    ]
+
+
 class HintResult(Struct, kw_only=True):
     group: str
     pattern: str
@@ -175,6 +183,7 @@ class Trigger(Answer, tag="trigger"):
     """`learn trigger`"""
 
     result: TriggerOutcome | None = None
+    page: Annotated[str, Meta(description="the file that --html wrote, or empty")] = ""
 
 
 class Check(Answer, tag="check"):
@@ -187,6 +196,13 @@ class Watch(Answer, tag="watch"):
     """`learn watch`: one a run, each a line."""
 
     result: CheckResult | None = None
+
+
+class StoryAnswer(Answer, tag="story"):
+    """`learn story`"""
+
+    result: StoryResult | None = None
+    page: Annotated[str, Meta(description="the file that --html wrote, or empty")] = ""
 
 
 class HintAnswer(Answer, tag="hint"):
@@ -232,7 +248,19 @@ class New(Answer, tag="new"):
 
 
 AnyAnswer = (
-    Status | Next | Trigger | Check | Watch | HintAnswer | Reset | SolutionAnswer | Grade | Verify | Calibrate | New
+    Status
+    | Next
+    | Trigger
+    | Check
+    | Watch
+    | StoryAnswer
+    | HintAnswer
+    | Reset
+    | SolutionAnswer
+    | Grade
+    | Verify
+    | Calibrate
+    | New
 )
 ANSWERS: dict[str, type[AnyAnswer]] = {
     "status": Status,
@@ -240,6 +268,7 @@ ANSWERS: dict[str, type[AnyAnswer]] = {
     "trigger": Trigger,
     "check": Check,
     "watch": Watch,
+    "story": StoryAnswer,
     "hint": HintAnswer,
     "reset": Reset,
     "solution": SolutionAnswer,
@@ -261,8 +290,8 @@ def line(answer: AnyAnswer) -> str:
 
 
 def _encoded(answer: AnyAnswer) -> bytes:
-    fields, order = msgspec.to_builtins(answer), ("schema", "command", "exit", "error", "notes", "result")
-    return msgspec.json.encode({name: fields[name] for name in order})
+    fields, order = msgspec.to_builtins(answer), ("schema", "command", "exit", "error", "notes", "result", "page")
+    return msgspec.json.encode({name: fields[name] for name in order if name in fields})
 
 
 def refused(command: str, code: int, what: str, mend: str = "") -> AnyAnswer:

@@ -16,12 +16,11 @@ from rich.text import Text
 from grader.curriculum import Group
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 from grader.progress import Recorded, is_green, spoilt
-from grader.report.causes import by_cause
+from grader.report.causes import FAILURES, by_cause, first_red, red
 from grader.report.ink import Ink, StatusLine, clean
 from grader.story import measure
 from grader.verify.signature import Mistake
 
-FAILURES = 2  # shown at once, unless all are asked for
 TRACE_LINES = 15
 
 _MARKS = {
@@ -57,8 +56,9 @@ def screen(
     with console.capture() as captured:
         console.print(_heading(group, outcome))
         console.print()
-        red = _print_stages(console, group, outcome, ink, show_all=show_all)
-        causes = by_cause(red)
+        tests = red(outcome) if show_all else first_red(outcome)
+        _print_stages(console, group, outcome, tests, ink, show_all=show_all)
+        causes = by_cause(tests)
         shown = causes if show_all else causes[:FAILURES]
         for same in shown:
             console.print()
@@ -68,7 +68,7 @@ def screen(
         if looks_like:
             _print_mistakes(console, looks_like)
             console.print()
-        _print_verdict(console, group, outcome, recorded, red, len(causes) - len(shown), ink)
+        _print_verdict(console, group, outcome, recorded, tests, len(causes) - len(shown), ink)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
@@ -92,6 +92,10 @@ class Live:
         """Make room for a line that stays."""
         self._line.draw("")
 
+    def say(self, text: str) -> None:
+        """What goes on instead of a test."""
+        self._line.draw(f"{self._title}: {text}")
+
     def test(self, test: TestOutcome) -> None:
         """Count one more outcome."""
         kind = test.verdict if test.verdict in self._counts else Verdict.FAILED
@@ -112,21 +116,19 @@ def _heading(group: Group, outcome: GroupOutcome) -> Table:
 
 
 def _print_stages(
-    console: Console, group: Group, outcome: GroupOutcome, ink: Ink, *, show_all: bool
-) -> list[TestOutcome]:
-    """Print the stages, and return the red tests of those that were shown."""
-    red: list[TestOutcome] = []
+    console: Console, group: Group, outcome: GroupOutcome, shown: Sequence[TestOutcome], ink: Ink, *, show_all: bool
+) -> None:
+    """Print the stages, up to that of the red tests that are shown."""
+    last = max((test.stage for test in shown), default=group.stages[-1].number)
     for number, title in [(0, "the service as it was"), *((stage.number, stage.title) for stage in group.stages)]:
         tests = [test for test in outcome.tests if test.stage == number]
         if number == 0 and not tests:
             continue
         name = "sanity" if number == 0 else f"stage {number}"
-        if red and not show_all:
+        if number > last and not show_all:
             console.print(Text(f"  {ink.symbol('dot')} {name:<8} {title}", style="dim"))
             continue
         _print_stage(console, group, f"{name:<8} {title}", tests, ink, show_all=show_all)
-        red += [test for test in tests if test.verdict is not Verdict.PASSED]
-    return red
 
 
 def _print_stage(
@@ -176,14 +178,8 @@ def _print_failure(
     table.add_column(overflow="fold")
     parts: list[tuple[str, list[str], str]] = []
     if failure:
-        where = [
-            f"{place.file}:{place.line}" + (f" in {place.function}" if place.function else "")
-            for place in failure.where
-        ]
+        parts += [(name, lines, "" if at else "bold") for at, (name, lines) in enumerate(measure.facts(test))]
         parts += [
-            ("production sees", failure.sees.splitlines(), "bold"),
-            ("measured", measure.told(test).splitlines(), ""),
-            ("where", where, ""),
             ("story", list(failure.story), ""),
             ("printed", list(failure.printed), ""),
         ]
@@ -199,12 +195,12 @@ def _print_failure(
 def _hanging(line: str, style: str) -> Text | Table:
     """The line; what follows a moment ("00:01.2  …") is wrapped beside it, not below."""
     moment, gap, what = line.partition("  ")
-    if not gap or not moment[:1].isdigit():
+    if not gap or not (moment[:1].isdigit() or moment.startswith("…")):
         return Text(line, style=style)
     row = Table.grid(padding=(0, 2, 0, 0))
     row.add_column(no_wrap=True)
     row.add_column(overflow="fold")
-    row.add_row(Text(moment, style="dim"), Text(what.strip(), style=style))
+    row.add_row(Text(moment.ljust(7), style="dim"), Text(what.strip(), style=style))
     return row
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 from grader.curriculum import Group
 from grader.outcome import Figure, TriggerOutcome
@@ -14,8 +15,8 @@ EDGE = 2 + NAME + 1 + 3 + 1  # what stands left of a chart: its name and its sca
 ROWS = 4
 
 
-def screen(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
-    """The whole picture, at most `ink.width` columns wide."""
+def screen(group: Group, outcome: TriggerOutcome, ink: Ink, page: Path | None = None) -> str:
+    """The whole picture, at most `ink.width` columns wide, and where it is as a page."""
     lines = [_heading(group, outcome, ink), ""]
     lines += [f"  {line}" for line in textwrap.wrap(outcome.text, ink.width - 4)]
     failure = outcome.yours.failure
@@ -27,7 +28,8 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
     for number in range(len(outcome.yours.series)):
         lines += ["", *_curve(outcome, number, ink)]
     lines += ["", *figures(outcome, ink), ""]
-    return "\n".join([*lines, *_next(outcome, ink)]) + "\n"
+    shown = [f"As a page: {ink.command(page.as_uri())}"] if page else []
+    return "\n".join([*lines, *_next(outcome, ink), *shown]) + "\n"
 
 
 def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
@@ -48,7 +50,7 @@ def _stages(group: Group, outcome: TriggerOutcome) -> str:
 def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
     """One series: the service as it ships, and, if it differs, the learner's. All series of its unit have one scale."""
     shown = outcome.yours.series[number]
-    acts = [("as it ships", outcome.broken, ink.bad)] if _as_it_ships(outcome) else []
+    acts = [("as it ships", outcome.broken, ink.bad)] if as_it_ships(outcome) else []
     if outcome.changed:
         acts.append(("yours", outcome.yours, ink.good))
     alike = [series for _, act, _ in acts for series in act.series if series.unit == shown.unit]
@@ -68,49 +70,76 @@ def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
     return lines
 
 
-def _as_it_ships(outcome: TriggerOutcome) -> bool:
+def as_it_ships(outcome: TriggerOutcome) -> bool:
     """Whether there is a shipped service to show: its files may have been edited before a copy was taken."""
     return outcome.broken.failure is None
 
 
 def figures(outcome: TriggerOutcome, ink: Ink) -> list[str]:
     """The incident's figures as a table: as it ships, yours if it differs, and the target."""
-    titles = ("as it ships" if _as_it_ships(outcome) else "", "yours" if outcome.changed else "", "target")
+    titles = ("as it ships" if as_it_ships(outcome) else "", "yours" if outcome.changed else "", "target")
     wide = ink.width - 4 - 3 * 13
     lines = [ink.dim("  " + "".ljust(wide) + "".join(f"{title:>13}" for title in titles))]
     for number, yours in enumerate(outcome.yours.figures):
         line = f"  {yours.name[:wide]:<{wide}}"
-        line += _shown(outcome.broken.figures[number], ink) if _as_it_ships(outcome) else " " * 13
+        line += _shown(outcome.broken.figures[number], ink) if as_it_ships(outcome) else " " * 13
         line += _shown(yours, ink) if outcome.changed else " " * 13
-        sign = ("≤" if ink.unicode else "<=") if yours.relation == "at_most" else ("≥" if ink.unicode else ">=")
-        lines.append(line + ink.dim(f"{f'{sign} {_number(yours.target)} {yours.unit}'.rstrip():>13}"))
+        asked = target(yours, "≤", "≥") if ink.unicode else target(yours, "<=", ">=")
+        lines.append(line + ink.dim(f"{asked:>13}"))
     return lines
 
 
+def target(figure: Figure, at_most: str, at_least: str) -> str:
+    """What is asked of a figure, with these signs."""
+    sign = at_most if figure.relation == "at_most" else at_least
+    return f"{sign} {number(figure.target)} {figure.unit}".rstrip()
+
+
+def told(figure: Figure) -> str:
+    """A figure with its unit."""
+    return "never" if figure.value is None else f"{number(figure.value)} {figure.unit}".rstrip()
+
+
 def _shown(figure: Figure, ink: Ink) -> str:
-    text = "never" if figure.value is None else f"{_number(figure.value)} {figure.unit}".rstrip()
     mark = ink.symbol("ok") if figure.reached else ink.symbol("bad")
     paint = ink.good if figure.reached else ink.bad
-    return paint(f"{text + ' ' + mark:>13}")
+    return paint(f"{told(figure) + ' ' + mark:>13}")
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure for people."""
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2f}" if value < 1 else f"{value:.1f}"
+
+
+def verdict(outcome: TriggerOutcome) -> str:
+    """What the figures come to, in a sentence."""
+    if outcome.varied:
+        return "A variation: your service is not judged by it."
+    if _comes_through(outcome):
+        return "Your service comes through."
+    if outcome.changed:
+        return "Your service does not come through yet."
+    return "This is the service as it ships. The rest is yours."
+
+
+def _comes_through(outcome: TriggerOutcome) -> bool:
+    return all(figure.reached for figure in outcome.yours.figures)
 
 
 def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
     again = "learn trigger" if len(outcome.incidents) == 1 else f"learn trigger --stage {outcome.stage}"
+    first = verdict(outcome)
     if outcome.varied:
         rest = [(again, "the incident as it was"), ("learn check", "the tests that judge it")]
-        first = ink.bold("A variation: your service is not judged by it.")
-    elif all(figure.reached for figure in outcome.yours.figures):
+        first = ink.bold(first)
+    elif _comes_through(outcome):
         rest = [("learn check", "other seeds, other faults")]
-        first = ink.good(f"{ink.symbol('ok')} Your service comes through.")
+        first = ink.good(f"{ink.symbol('ok')} {first}")
     elif outcome.changed:
         rest = [("learn check", "which test is still red, and why"), ("learn hint", "one step of help")]
-        first = ink.bad(f"{ink.symbol('bad')} Your service does not come through yet.")
+        first = ink.bad(f"{ink.symbol('bad')} {first}")
     else:
-        first = ink.bad(f"{ink.symbol('bad')} This is the service as it ships. The rest is yours.")
+        first = ink.bad(f"{ink.symbol('bad')} {first}")
         rest = [("learn next", "the briefing: what to build"), ("learn check", "the tests that judge it")]
     name, *others = outcome.settings
     rest.append((f"{again} --set {name}={outcome.settings[name] * 2:g}", f"also {', '.join(others)}"))

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from grader.sim.errors import HostFailed
 from grader.sim.forkserver import Forkserver
+from grader.sim.history import SHUFFLE, History
 from grader.sim.host import Host, Service
 from grader.sim.network import Network
 from grader.sim.tape import Tape
@@ -90,6 +91,7 @@ class Simulation:
 
     `horizon`: virtual seconds after which a run that has not ended is stopped, and says who waits.
     `patience`: real seconds that a host may take for one turn; None for no limit (a debugger is attached).
+    `history`: which of its parts take place; by default all.
     """
 
     def __init__(
@@ -100,12 +102,15 @@ class Simulation:
         horizon: float = 600.0,
         patience: float | None = 5.0,
         limits: dict[str, int] | None = None,
+        history: History | None = None,
     ) -> None:
         self.forkserver = forkserver
         self.seed = seed
         self.horizon_ns = round(horizon * 1e9)
         self.patience = patience
         self.limits = limits or {}
+        self.history = history or History()
+        self.shuffles = self.history.has(SHUFFLE)
         self.environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
         self.epoch = EPOCH
         self.now_ns = 0
@@ -220,7 +225,7 @@ class Simulation:
         if not self._move_to(soonest):
             return
         due = [host for turn, host in turns if turn <= soonest or turn <= min(host.clock, soonest + SKEW)]
-        (due[0] if len(due) == 1 else self._order.choice(due)).exchange()
+        (self._order.choice(due) if len(due) > 1 and self.shuffles else due[0]).exchange()
         self.turns += 1
         if self.turns > MOST_TURNS:
             self._stuck("busy", f"woke {MOST_TURNS:,} times and did not finish")
@@ -240,6 +245,8 @@ class Simulation:
             return
         found = [(host.name, why, place) for host in self.hosts for why, place in host.explain()]
         lines = [f"{name}: {why} waits at {place.file}:{place.line}" for name, why, place in found]
+        if starting := [host.name for host in self.hosts if host.starts]:
+            text = f"{' and '.join(starting)} never {'starts' if len(starting) == 1 else 'start'}: {text}"
         self.fail(HostFailed(
             "simulation", kind, "; ".join([text, *lines[:6]]), tuple(place for _, _, place in found[:2])
         ))  # fmt: skip

@@ -197,6 +197,7 @@ class Host:
                 env=self._sim.environment | {"DATA_DIR": str(self.disk)} | self.env,
                 limits=self._sim.limits,
                 seed=seed_of_hosts(self._sim.seed),
+                shuffles=self._sim.shuffles,
                 now=self.clock,
                 epoch=self._sim.epoch + self._wall,
                 interleave=self.interleave,
@@ -403,6 +404,11 @@ class Host:
         """Give the host its turn at this instant."""
         inbox, self.inbox = self.inbox, []
         self._hear(wire.Run(self._sim.now_ns, inbox, self.interleave, self.counting))
+
+    @property
+    def starts(self) -> bool:
+        """Is it on its way up, and not there yet?"""
+        return self.alive and not self._listens
 
     def explain(self) -> list[tuple[str, wire.Place]]:
         """Where the learner's code waits now."""

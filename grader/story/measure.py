@@ -1,4 +1,4 @@
-"""What was measured, beside what is asked for: the figure that a failing test is about, in one line."""
+"""What there is to know of a red test beside its story: the figure that it is about, the damage, where it stands."""
 
 from __future__ import annotations
 
@@ -16,6 +16,25 @@ def told(test: TestOutcome) -> str:
     unit = f" {metric.unit}" if metric.unit else ""
     asked = f"{metric.relation.replace('_', ' ')} {_number(metric.bound)}{unit}"
     return f"{_number(metric.value)}{unit}, where {asked} is agreed"
+
+
+def facts(test: TestOutcome) -> list[tuple[str, list[str]]]:
+    """What is told of a red test before its story: names, and the lines that stand beside them; no empty ones."""
+    failure = test.failure
+    if failure is None:
+        return []
+    where = [
+        f"{place.file}:{place.line}" + (f" in {place.function}" if place.function else "") for place in failure.where
+    ]
+    known = [
+        ("production sees", failure.sees.splitlines()),
+        ("measured", told(test).splitlines()),
+        ("damage", list(failure.damage)),
+        ("where", where),
+        ("first broken", failure.broken.splitlines()),
+        ("history", failure.shortest.splitlines()),
+    ]
+    return [(name, lines) for name, lines in known if lines]
 
 
 def _number(value: float) -> str:

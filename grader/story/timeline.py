@@ -17,41 +17,51 @@ _ALWAYS = (
 """What turns a story; but the first start of a host, with which every story begins."""
 
 _MOST_OF_A_KIND = 3
-_NOTICED = 0.05  # seconds that an event loop may stand still without anybody noticing
+_FEW = 3  # requests, of which each is told
+NOTICED = 0.05
 
 
 def tell(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> tuple[str, ...]:
-    """The story of a run: what went wrong outside, the request that waited longest, what held the event loop.
+    """The story of a run, a line for each thing that happened."""
+    entries = list(tape)
+    begun = _requests(entries)
+    shown = chosen(tape, about, since)
+    return (*_merged([_line(entry, begun) for entry in shown]), *_remainder(entries, shown))[:MOST_LINES]
+
+
+def chosen(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> list[Entry]:
+    """What a story tells: what went wrong outside, the request that waited longest, what held the event loop.
 
     There is a request for each text of `about`: of those in whose method, path and body it stands, and which came at
-    `since` or later.
+    `since` or later. In the order in which it happened.
     """
     entries = list(tape)
-    begun = {e.data["id"]: e for e in entries if e.kind == "request"}
-    chosen: dict[int, Entry] = {}
+    begun = _requests(entries)
+    found: dict[int, Entry] = {}
 
     def choose(some: Iterable[Entry]) -> None:
         for entry in some:
-            if len(chosen) < MOST_LINES - 1:
-                chosen.setdefault(id(entry), entry)
+            if len(found) < MOST_LINES - 1:
+                found.setdefault(id(entry), entry)
 
     starts = {id(e) for e in entries if e.kind == "start" and e.at == 0.0}
     for kind in _ALWAYS:
         choose([e for e in entries if e.kind == kind and id(e) not in starts][:_MOST_OF_A_KIND])
-    blocked = [e for e in entries if e.kind == "blocked" and float(e.data["seconds"]) >= _NOTICED]
+    blocked = [e for e in entries if e.kind == "blocked" and float(e.data["seconds"]) >= NOTICED]
     blocked.sort(key=lambda e: -float(e.data["seconds"]))
     for entry in blocked[:1]:
         choose([*_behind(entry, entries, begun), entry])
+    if len(begun) <= _FEW:
+        choose([e for e in entries if e.kind in ("request", "response", "disconnect")])
     for text in about:
         choose(_worst_request(entries, {n: e for n, e in begun.items() if e.at >= since and is_about(e, text)}))
     choose(blocked[:_MOST_OF_A_KIND])
-    lines = [_line(entry, begun) for entry in sorted(chosen.values(), key=_moment)]
-    return (*_merged(lines), *_remainder(entries, chosen))[:MOST_LINES]
+    return in_order(entry for entry in entries if id(entry) in found)
 
 
 def lines(moments: Sequence[tuple[float, str]]) -> tuple[str, ...]:
     """A story that somebody else knows: seconds, and what happened then."""
-    told = _merged([_cut(f"{_clock(at)}  {text}") for at, text in moments])
+    told = _merged([_cut(f"{clock(at)}  {text}") for at, text in moments])
     if len(told) > MOST_LINES:
         half = MOST_LINES // 2
         told = [*told[:half], f"{'…':<7}  {len(told) - MOST_LINES + 1} more", *told[half + 1 - MOST_LINES :]]
@@ -91,7 +101,16 @@ def is_about(request: Entry, text: str) -> bool:
     return text in f"{data['method']} {data['path']} {data['text']}"
 
 
-def _moment(entry: Entry) -> float:
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """By when they happened; what happened at one moment, as it was recorded."""
+    return sorted(entries, key=moment)
+
+
+def _requests(entries: list[Entry]) -> dict[int, Entry]:
+    return {e.data["id"]: e for e in entries if e.kind == "request"}
+
+
+def moment(entry: Entry) -> float:
     """When it happened; a fault may be noted only when it first strikes, and a standstill when it is over."""
     if entry.kind == "fault" and entry.data["phase"] == "begin":
         return float(entry.data["begin"])
@@ -101,7 +120,7 @@ def _moment(entry: Entry) -> float:
 def _behind(blocked: Entry, entries: list[Entry], begun: dict[int, Entry]) -> list[Entry]:
     """The call that held the loop, and the request that it was made for."""
     calls = [e for e in entries if e.kind == "call" and e.data["where"] == blocked.data["where"] and e.at <= blocked.at]
-    near = [e for e in calls if abs(e.at - _moment(blocked)) < 0.01]
+    near = [e for e in calls if abs(e.at - moment(blocked)) < 0.01]
     return [found for e in near[:1] for found in (begun.get(e.data["cause"]), e) if found is not None]
 
 
@@ -124,9 +143,10 @@ def _worst_request(entries: list[Entry], begun: dict[int, Entry]) -> list[Entry]
     return [begun[ident], *steps, *([over[ident]] if ident in over else [])]
 
 
-def _remainder(entries: list[Entry], chosen: dict[int, Entry]) -> list[str]:
+def _remainder(entries: list[Entry], shown: list[Entry]) -> list[str]:
     """What there was more of, in one line."""
-    left = [e for e in entries if id(e) not in chosen]
+    told = {id(entry) for entry in shown}
+    left = [e for e in entries if id(e) not in told]
     still = sum(float(e.data["seconds"]) for e in entries if e.kind == "blocked")
     gone = sum(e.kind == "disconnect" for e in left)
     refused = sum(e.kind == "response" and e.data["status"] >= 500 for e in left)
@@ -183,7 +203,7 @@ def _line(entry: Entry, begun: dict[int, Entry]) -> str:
             text = f"{entry.source} logs {data['level']}: {data['text']}"
         case _:
             text = f"{entry.kind} {' '.join(map(str, data.values()))}"
-    line = f"{_clock(_moment(entry))}  {' '.join(text.split())}"
+    line = f"{clock(moment(entry))}  {' '.join(text.split())}"
     return _cut(line)
 
 
@@ -196,7 +216,11 @@ def _fault(entry: Entry) -> str:
     if data.get("phase") == "end":
         return f"the {entry.source} heals ({data['fault']})"
     detail = (
-        f", ×{data['factor']:g}" if data.get("factor", 1) != 1 else f", {data['status']}" if data.get("status") else ""
+        f", ×{data['factor']:.3g}"
+        if data.get("factor", 1) != 1
+        else f", {data['status']}"
+        if data.get("status")
+        else ""
     )
     return f"the {entry.source} fails: {data['fault']}{detail}"
 
@@ -206,7 +230,8 @@ def _waited(entry: Entry, begun: dict[int, Entry]) -> float:
     return entry.at - first.at if first else 0.0
 
 
-def _clock(at: float) -> str:
+def clock(at: float) -> str:
+    """A virtual moment for people: minutes and seconds, with days where there are any."""
     minutes, seconds = divmod(round(at, 1), 60)
     days, minutes = divmod(int(minutes), 24 * 60) if minutes >= 24 * 60 else (0, int(minutes))
     return f"{days}d {minutes // 60:02}:{minutes % 60:02}:{seconds:04.1f}" if days else f"{minutes:02}:{seconds:04.1f}"
@@ -216,9 +241,9 @@ def _merged(lines: list[str]) -> list[str]:
     """Lines that say the same but for their time become one, with a count."""
     merged: list[tuple[str, str, int]] = []
     for line in lines:
-        clock, _, text = line.partition("  ")
+        at, _, text = line.partition("  ")
         if merged and merged[-1][1] == text:
             merged[-1] = (merged[-1][0], text, merged[-1][2] + 1)
         else:
-            merged.append((clock, text, 1))
-    return [f"{clock}  {text}" + (f"  (×{count})" if count > 1 else "") for clock, text, count in merged]
+            merged.append((at, text, 1))
+    return [f"{at}  {text}" + (f"  (×{count})" if count > 1 else "") for at, text, count in merged]

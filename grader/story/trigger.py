@@ -13,6 +13,7 @@ from types import ModuleType
 from grader.curriculum import Group, Trouble
 from grader.outcome import Act, Failure, Place, TriggerOutcome
 from grader.sim import Forkserver, HostFailed, Service
+from grader.story.sequence import steps
 from grader.story.timeline import tell
 from grader.world.incident import Incident
 from grader.world.scene import Scene
@@ -80,7 +81,8 @@ def _replay(
 def _act(incident: Incident, forkserver: Forkserver, group: Group, root: Path, seed: int) -> Act:
     scene = Scene(forkserver, Service(root, group.app, dict(group.ports)), seed)
     try:
-        return dataclasses.replace(incident.play(scene), story=tell(scene.tapes[-1]))
+        act = incident.play(scene)
+        return dataclasses.replace(act, story=tell(scene.tapes[-1]), steps=steps(scene.tapes[-1]))
     except HostFailed as error:
         where = tuple(Place(place.file, place.line, place.function) for place in error.places)
         return Act((), (), failure=Failure(error.kind, error.text, where, tell(scene.tapes[-1]), detail=error.detail))

@@ -6,10 +6,10 @@ A fault has a kind, a begin, an end and a selector; what a kind does to a call i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from grader.sim import Simulation
@@ -130,13 +130,13 @@ class Schedule:
     """The faults of one run. Where several of a kind other than brown-out strike a call, the first listed wins."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(faults)
+        self._faults = list(enumerate(faults))
 
     def striking(self, call: Call, now: float, draw: Draw) -> Fault | None:
         """The fault that this arrival meets."""
         met = (
             fault
-            for index, fault in enumerate(self.faults)
+            for index, fault in self._faults
             if fault.kind is not Kind.BROWN_OUT and _strikes(fault, index, call, now, draw)
         )
         return next(met, None)
@@ -145,21 +145,26 @@ class Schedule:
         """By how much work that starts now is stretched: brown-outs multiply."""
         return math.prod(
             fault.factor
-            for index, fault in enumerate(self.faults)
+            for index, fault in self._faults
             if fault.kind is Kind.BROWN_OUT and _strikes(fault, index, call, now, draw)
         )
 
-    async def announce(self, sim: Simulation, source: str) -> None:
-        """Record each begin and end on the tape when it comes; what began before is recorded now."""
+    def announce(self, sim: Simulation, source: str) -> Coroutine[Any, Any, None]:
+        """Record each begin and end on the tape when it comes; what began before is recorded now.
+
+        To be called before the first call is served: it asks the run's history which faults take place.
+        """
+        self._faults = [each for each in self._faults if sim.history.has(f"fault {source} {each[0]}")]
+        return self._announce(sim, source)
+
+    async def _announce(self, sim: Simulation, source: str) -> None:
         moments = sorted(
-            (moment, phase, index)
-            for index, fault in enumerate(self.faults)
-            for moment, phase in ((fault.begin, "begin"), (fault.end, "end"))
-            if moment * 1e9 <= sim.horizon_ns
-        )
-        for moment, phase, index in moments:
+            ((moment, phase, fault) for _, fault in self._faults
+             for moment, phase in ((fault.begin, "begin"), (fault.end, "end")) if moment * 1e9 <= sim.horizon_ns),
+            key=lambda each: each[:2],
+        )  # fmt: skip
+        for moment, phase, fault in moments:
             await sim.until(moment)
-            fault = self.faults[index]
             end = min(fault.end, sim.horizon_ns / 1e9)
             sim.tape.record(
                 "fault", source, fault=fault.kind.value, phase=phase, begin=fault.begin, end=end, share=fault.share,

@@ -264,6 +264,9 @@ class Provider:
         entry.tokens_in, entry.tokens_out = output.tokens_in, output.tokens_out
         entry.billed = model.cost(entry.model, output.tokens_in, output.tokens_out)
         self.invoice.append(Line.of(entry))
+        self._sim.tape.record(
+            "billed", "provider", call=entry.id, key=entry.idempotency_key, gone=entry.client_gone, cost=entry.billed
+        )
 
     async def _deliver(self, call: Call, entry: Entry, work: _Work, fault: Fault | None, *, stream: bool) -> Reply:
         headers = {"content-type": work.content_type}

@@ -6,25 +6,37 @@ What happens in it (traffic, faults) is each group's own `incident.py`.
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from grader import sandbox
 from grader.sim import Forkserver, Service, Simulation, Tape
+from grader.sim.history import History
 
 
 @dataclass(slots=True)
 class Scene:
-    """Everything random comes from `seed`. `patience`: real seconds a host may take for one turn; None for no limit."""
+    """Everything random comes from `seed`.
+
+    `patience`: real seconds a host may take for one turn; None for no limit. `without`: the parts of its runs that do
+    not take place.
+    """
 
     forkserver: Forkserver
     service: Service
     seed: int
     patience: float | None = 5.0
+    without: Collection[str] = ()
     runs: list[Simulation] = field(default_factory=list)
 
     @property
     def tapes(self) -> list[Tape]:
         return [run.tape for run in self.runs]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of all runs, those that did not take place among them."""
+        return tuple(dict.fromkeys(part for run in self.runs for part in run.history.parts))
 
     def rng(self, name: str) -> random.Random:
         """A source of randomness of its own for each purpose."""
@@ -33,7 +45,12 @@ class Scene:
     def simulation(self, *, horizon: float = 600.0) -> Simulation:
         """A new run, which ends at `horizon` virtual seconds at the latest. It is kept for the story."""
         sim = Simulation(
-            self.forkserver, seed=self.seed, horizon=horizon, patience=self.patience, limits=sandbox.LIMITS
+            self.forkserver,
+            seed=self.seed,
+            horizon=horizon,
+            patience=self.patience,
+            limits=sandbox.LIMITS,
+            history=History(self.without),
         )
         self.runs.append(sim)
         return sim

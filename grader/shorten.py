@@ -1,0 +1,113 @@
+"""A red test again and again, each time without some parts of its history, until it is the shortest that still fails.
+
+A shorter history counts only if a right service passes on it: one in which nobody asks fails whoever has to answer.
+Which parts to leave out is decided in `story/shrink.py`; running a test is up to `suite.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader import plugin
+from grader.outcome import Failure, TestOutcome, Verdict
+from grader.sim.history import SHUFFLE
+from grader.story import shrink
+
+if TYPE_CHECKING:
+    import pytest
+
+MOST_SECONDS = 4.0
+"""Real seconds after which the shortest history so far will do."""
+
+
+def shortened(
+    item: pytest.Item, test: TestOutcome, play: Callable[[], TestOutcome | None], reference: Path
+) -> TestOutcome:
+    """The outcome of a test that has just run, with the story of the shortest history that fails in the same way.
+
+    `play` runs the test once more; `reference` is the folder above a service that passes. What was measured stays that
+    of the whole test.
+    """
+    kinds = _kinds(plugin.parts_of(item))
+    if test.verdict not in (Verdict.FAILED, Verdict.LEARNER_ERROR) or not any(kinds):
+        return test
+    began = time.monotonic()
+    shortest = test
+
+    def fails(parts: frozenset[str]) -> bool:
+        nonlocal shortest
+        if time.monotonic() - began > MOST_SECONDS:
+            return False
+        plugin.leave_out(item.config, parts)
+        again = play()
+        if again is None or not _alike(test, again) or not passes():
+            return False
+        shortest = again
+        return True
+
+    def passes() -> bool:
+        plugin.put_instead(item.config, reference)
+        try:
+            right = play()
+        finally:
+            plugin.put_instead(item.config, None)
+        return right is not None and right.verdict is Verdict.PASSED
+
+    try:
+        gone = shrink.needless(kinds, fails)
+    finally:
+        plugin.leave_out(item.config, ())
+    if not gone or test.failure is None or shortest.failure is None:
+        return test
+    told = shortest.failure
+    failure = replace(
+        test.failure,
+        where=told.where,
+        story=told.story,
+        broken=told.broken,
+        steps=told.steps,
+        shortest=_told([part for kind in kinds for part in kind], gone),
+    )
+    return replace(test, failure=failure)
+
+
+def _kinds(parts: Sequence[str]) -> list[list[str]]:
+    """What may be left out: whether it is a race is asked first."""
+    return [[part for part in parts if _kind(part) == kind] for kind in (SHUFFLE, "visit", "fault")]
+
+
+def _alike(one: TestOutcome, other: TestOutcome) -> bool:
+    return (one.verdict, _code(one.failure), _metric(one)) == (other.verdict, _code(other.failure), _metric(other))
+
+
+def _code(failure: Failure | None) -> str:
+    return failure.code if failure else ""
+
+
+def _metric(test: TestOutcome) -> str:
+    return test.metrics[-1].name if test.metrics else ""
+
+
+def _told(parts: Sequence[str], gone: frozenset[str]) -> str:
+    """What is left of the history, in words."""
+    whole, kept = Counter(map(_kind, parts)), Counter(_kind(part) for part in parts if part not in gone)
+    counted = [
+        f"{kept[kind] or 'none'} of {whole[kind]} {name if whole[kind] == 1 else f'{name}s'}"
+        for kind, name in (("visit", "request"), ("fault", "fault"))
+        if whole[kind]
+    ]
+    race = (
+        "a race: first in, first out, it does not fail"
+        if kept[SHUFFLE]
+        else "no race: first in, first out, it fails too"
+    )
+    return f"{' and '.join(counted)} are enough; {race}" if counted else race
+
+
+def _kind(part: str) -> str:
+    return part.partition(" ")[0]
