@@ -11,7 +11,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ from grader.outcome import Failure, Metric, Place, Step, TestOutcome, Verdict
 
 if TYPE_CHECKING:
     from grader.sim import Forkserver, Tape
+    from grader.sim.history import Answered
     from grader.world.scene import Scene
 
 REAL_SECONDS = 60
@@ -72,7 +73,7 @@ _scene_key = pytest.StashKey[Any]()
 _began_key = pytest.StashKey[float]()
 _outcome_key = pytest.StashKey[TestOutcome]()
 _hangs_key = pytest.StashKey[int]()
-_without_key = pytest.StashKey[Collection[str]]()
+_without_key = pytest.StashKey[tuple[Collection[str], Mapping[str, "Answered"]]]()
 _instead_key = pytest.StashKey[Path | None]()
 _current: list[pytest.Item] = []
 
@@ -234,9 +235,9 @@ def hung(config: pytest.Config) -> None:
     config.stash[_hangs_key] = config.stash.get(_hangs_key, 0) + 1
 
 
-def leave_out(config: pytest.Config, parts: Collection[str]) -> None:
-    """Tests that run from now on do without these parts of their scenes."""
-    config.stash[_without_key] = parts
+def leave_out(config: pytest.Config, parts: Collection[str], answers: Mapping[str, Answered]) -> None:
+    """Tests that run from now on do without these parts of their scenes; requests among them are answered so."""
+    config.stash[_without_key] = (parts, answers)
 
 
 def put_instead(config: pytest.Config, root: Path | None) -> None:
@@ -250,6 +251,12 @@ def parts_of(item: pytest.Item) -> tuple[str, ...]:
     return made.parts if made else ()
 
 
+def answered_in(item: pytest.Item) -> Mapping[str, Answered]:
+    """What the requests of a test came to, once it has run."""
+    made: Scene | None = item.stash.get(_scene_key, None)
+    return made.answered if made else {}
+
+
 @pytest.fixture
 def scene(request: pytest.FixtureRequest) -> Scene:
     """The group's service, not yet running, and the run's seed."""
@@ -261,8 +268,8 @@ def scene(request: pytest.FixtureRequest) -> Scene:
     if request.config.getoption("real_limits") == "on":
         patience = BRIEF if request.config.stash.get(_hangs_key, 0) >= HANGS else PATIENCE
     service = Service(request.config.stash.get(_instead_key, None) or group.path, group.app, dict(group.ports))
-    without = request.config.stash.get(_without_key, ())
-    made = Scene(_warm_up(request.config), service, request.config.option.seed, patience, without)
+    without, answers = request.config.stash.get(_without_key, ((), {}))
+    made = Scene(_warm_up(request.config), service, request.config.option.seed, patience, without, answers)
     request.node.stash[_scene_key] = made
     return made
 

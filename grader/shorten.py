@@ -1,7 +1,8 @@
 """A red test again and again, each time without some parts of its history, until it is the shortest that still fails.
 
-A shorter history counts only if a right service passes on it: one in which nobody asks fails whoever has to answer.
-Which parts to leave out is decided in `story/shrink.py`; running a test is up to `suite.py`.
+A shorter history counts only if a right service passes on it: what fails whoever has to answer says nothing of this
+service. A request that is left out is answered as that service answered it. Which parts to leave out is decided in
+`story/shrink.py`; running a test is up to `suite.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from grader import plugin
 from grader.outcome import Failure, TestOutcome, Verdict
-from grader.sim.history import SHUFFLE
+from grader.sim.history import FAULT, REQUEST, SHUFFLE
 from grader.story import shrink
 
 if TYPE_CHECKING:
     import pytest
 
-MOST_SECONDS = 4.0
+MOST_SECONDS = 3.0
 """Real seconds after which the shortest history so far will do."""
 
 
@@ -33,22 +34,11 @@ def shortened(
     `play` runs the test once more; `reference` is the folder above a service that passes. What was measured stays that
     of the whole test.
     """
-    kinds = _kinds(plugin.parts_of(item))
-    if test.verdict not in (Verdict.FAILED, Verdict.LEARNER_ERROR) or not any(kinds):
+    parts = plugin.parts_of(item)
+    if test.verdict not in (Verdict.FAILED, Verdict.LEARNER_ERROR) or not parts:
         return test
     began = time.monotonic()
-    shortest = test
-
-    def fails(parts: frozenset[str]) -> bool:
-        nonlocal shortest
-        if time.monotonic() - began > MOST_SECONDS:
-            return False
-        plugin.leave_out(item.config, parts)
-        again = play()
-        if again is None or not _alike(test, again) or not passes():
-            return False
-        shortest = again
-        return True
+    shortest, left = test, parts
 
     def passes() -> bool:
         plugin.put_instead(item.config, reference)
@@ -58,10 +48,26 @@ def shortened(
             plugin.put_instead(item.config, None)
         return right is not None and right.verdict is Verdict.PASSED
 
+    def fails(gone: frozenset[str]) -> bool:
+        nonlocal shortest, left
+        if time.monotonic() - began > MOST_SECONDS:
+            return False
+        plugin.leave_out(item.config, gone, answers)
+        again = play()
+        tried = [part for part in plugin.parts_of(item) if part not in gone]
+        if again is None or not _alike(test, again) or not passes():
+            return False
+        shortest, left = again, tuple(tried)
+        return True
+
+    if not passes():
+        return test
+    answers = plugin.answered_in(item)
+    kinds = _kinds([part for part in parts if _kind(part) != REQUEST or part in answers])
     try:
         gone = shrink.needless(kinds, fails)
     finally:
-        plugin.leave_out(item.config, ())
+        plugin.leave_out(item.config, (), {})
     if not gone or test.failure is None or shortest.failure is None:
         return test
     told = shortest.failure
@@ -71,14 +77,14 @@ def shortened(
         story=told.story,
         broken=told.broken,
         steps=told.steps,
-        shortest=_told([part for kind in kinds for part in kind], gone),
+        shortest=_told(parts, left),
     )
     return replace(test, failure=failure)
 
 
 def _kinds(parts: Sequence[str]) -> list[list[str]]:
     """What may be left out: whether it is a race is asked first."""
-    return [[part for part in parts if _kind(part) == kind] for kind in (SHUFFLE, "visit", "fault")]
+    return [[part for part in parts if _kind(part) == kind] for kind in (SHUFFLE, REQUEST, FAULT)]
 
 
 def _alike(one: TestOutcome, other: TestOutcome) -> bool:
@@ -93,20 +99,20 @@ def _metric(test: TestOutcome) -> str:
     return test.metrics[-1].name if test.metrics else ""
 
 
-def _told(parts: Sequence[str], gone: frozenset[str]) -> str:
+def _told(parts: Sequence[str], left: Sequence[str]) -> str:
     """What is left of the history, in words."""
-    whole, kept = Counter(map(_kind, parts)), Counter(_kind(part) for part in parts if part not in gone)
+    whole, kept = Counter(map(_kind, parts)), Counter(map(_kind, left))
     counted = [
-        f"{kept[kind] or 'none'} of {whole[kind]} {name if whole[kind] == 1 else f'{name}s'}"
-        for kind, name in (("visit", "request"), ("fault", "fault"))
+        f"the {kind}" if whole[kind] == kept[kind] == 1 else f"{kept[kind] or 'none'} of {whole[kind]} {kind}s"
+        for kind in (REQUEST, FAULT)
         if whole[kind]
     ]
     race = (
-        "a race: first in, first out, it does not fail"
-        if kept[SHUFFLE]
-        else "no race: first in, first out, it fails too"
+        "a race: first in, first out, it does not fail" if kept[SHUFFLE] else "no race: first in, first out, it fails"
     )
-    return f"{' and '.join(counted)} are enough; {race}" if counted else race
+    if all(whole[kind] == kept[kind] for kind in (REQUEST, FAULT)):
+        return race
+    return f"{' and '.join(counted)} {'is' if len(counted) == 1 and kept[REQUEST] == 1 else 'are'} enough; {race}"
 
 
 def _kind(part: str) -> str:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +26,7 @@ from grader import wire
 from grader.sim.crashpoints import Ledger
 from grader.sim.errors import ClientTimeout, ConnectionLost, HostFailed, ProbeFailed
 from grader.sim.forkserver import Ending, seed_of_hosts
+from grader.sim.history import Answered
 from grader.sim.network import Call, Reply
 
 if TYPE_CHECKING:
@@ -297,14 +298,33 @@ class Host:
             given.setdefault("content-type", "application/json")
         if body:
             given.setdefault("content-length", str(len(body)))
-        stream = self.open(method, path, body=body, headers=given)
+        name, answered = self._sim.history.request(method, path, body)
+        began = self._sim.now
+        if answered is None:
+            answered = await self._ask(method, path, body, given, timeout)
+            self._sim.history.answer(name, replace(answered, seconds=self._sim.now - began))
+        else:
+            await asyncio.sleep(answered.seconds)
+        match answered.error:
+            case "timeout":
+                raise ClientTimeout(f"{method} {path}: no answer in {timeout} s")
+            case "":
+                return Response(answered.status, dict(answered.headers), answered.body)
+        raise ConnectionLost(answered.error)
+
+    async def _ask(
+        self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float | None
+    ) -> Answered:
+        stream = self.open(method, path, body=body, headers=headers)
         try:
             async with asyncio.timeout(timeout):
                 status = await stream.head()
-                return Response(status, stream.headers, await stream.body())
+                return Answered(0.0, status, tuple(stream.headers.items()), await stream.body())
         except TimeoutError:
             stream.disconnect()
-            raise ClientTimeout(f"{method} {path}: no answer in {timeout} s") from None
+            return Answered(0.0, error="timeout")
+        except ConnectionLost as error:
+            return Answered(0.0, error=str(error) or "lost")
         except asyncio.CancelledError:
             stream.disconnect()
             raise

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from grader.sim.history import FAULT
+
 if TYPE_CHECKING:
     from grader.sim import Simulation
     from grader.sim.network import Call
@@ -154,7 +156,7 @@ class Schedule:
 
         To be called before the first call is served: it asks the run's history which faults take place.
         """
-        self._faults = [each for each in self._faults if sim.history.has(f"fault {source} {each[0]}")]
+        self._faults = [each for each in self._faults if sim.history.has(f"{FAULT} {source} {each[0]}")]
         return self._announce(sim, source)
 
     async def _announce(self, sim: Simulation, source: str) -> None:

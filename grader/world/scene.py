@@ -6,12 +6,12 @@ What happens in it (traffic, faults) is each group's own `incident.py`.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from grader import sandbox
 from grader.sim import Forkserver, Service, Simulation, Tape
-from grader.sim.history import History
+from grader.sim.history import Answered, History
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Scene:
     """Everything random comes from `seed`.
 
     `patience`: real seconds a host may take for one turn; None for no limit. `without`: the parts of its runs that do
-    not take place.
+    not take place; `answers`: those to requests that do not.
     """
 
     forkserver: Forkserver
@@ -27,6 +27,7 @@ class Scene:
     seed: int
     patience: float | None = 5.0
     without: Collection[str] = ()
+    answers: Mapping[str, Answered] = field(default_factory=dict)
     runs: list[Simulation] = field(default_factory=list)
 
     @property
@@ -37,6 +38,11 @@ class Scene:
     def parts(self) -> tuple[str, ...]:
         """The parts of all runs, those that did not take place among them."""
         return tuple(dict.fromkeys(part for run in self.runs for part in run.history.parts))
+
+    @property
+    def answered(self) -> dict[str, Answered]:
+        """What the requests of all runs came to."""
+        return {name: answer for run in self.runs for name, answer in run.history.answered.items()}
 
     def rng(self, name: str) -> random.Random:
         """A source of randomness of its own for each purpose."""
@@ -50,7 +56,7 @@ class Scene:
             horizon=horizon,
             patience=self.patience,
             limits=sandbox.LIMITS,
-            history=History(self.without),
+            history=History(self.without, self.answers),
         )
         self.runs.append(sim)
         return sim

@@ -182,11 +182,9 @@ class _Plan:
 
 def _plan(sim: Simulation, stream: Stream) -> Iterator[_Plan]:
     content = sim.rng(f"content of {stream.name}")
-    for number, at in enumerate(_arrivals(stream, sim.rng(f"arrivals of {stream.name}"))):
+    for at in _arrivals(stream, sim.rng(f"arrivals of {stream.name}")):
         path = stream.path if isinstance(stream.path, str) else stream.path(content)
-        body = stream.body(content) if stream.body else None
-        if sim.history.has(f"visit {stream.name} {number}"):
-            yield _Plan(Visit(stream.name, at), stream, path, body)
+        yield _Plan(Visit(stream.name, at), stream, path, stream.body(content) if stream.body else None)
 
 
 def _arrivals(stream: Stream, rng: Random) -> Iterator[float]:
