@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from grader.cli import desk, hint, status, trigger
+from grader.cli import desk, hint, status, story, trigger
 from grader.cli.ending import Exit, explain, say
 from grader.cli.keys import pressed
 from grader.curriculum import Trouble
@@ -26,6 +26,7 @@ def command(group: str | None = None, *, seed: int | None = None, as_json: bool 
     paint = ink(sys.stdout)
     asides: dict[str, Callable[[], int]] = {
         "h": lambda: hint.command(chosen.id),
+        "s": lambda: story.command(chosen.id),
         "l": status.command,
         "t": lambda: trigger.command(chosen.id),
     }

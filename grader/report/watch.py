@@ -9,7 +9,7 @@ from grader.outcome import Verdict
 from grader.report.ink import Ink, clean
 from grader.watch import Saved, Tested
 
-_KEYS = {"h": "hint", "l": "list", "t": "trigger", "a": "all failures", "r": "again", "q": "quit"}
+_KEYS = {"h": "hint", "s": "story", "l": "list", "t": "trigger", "a": "all failures", "r": "again", "q": "quit"}
 
 
 def begun(group: Group, saved: Saved, ink: Ink) -> str:

@@ -124,6 +124,8 @@ def test_keys_do_what_they_say(workspace: Path, terminal: Watching) -> None:
     assert "1 of 4" in terminal.until("q quit")
     terminal.press("a")
     assert "What only the tests know" in terminal.until("Not there yet")
+    terminal.press("s")
+    assert "production sees" in terminal.until("one step of help")
     terminal.press("q")
     assert terminal.process.wait(10) == 1
 
