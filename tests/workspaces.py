@@ -65,7 +65,8 @@ shape = "Whistle(kettle).blow()"
 
 
 def add_group(workspace: Path, number: int, title: str, prerequisites: Sequence[str] = ()) -> Path:
-    """Write a group with two stages of one pattern each."""
+    """Write a group with two stages of one pattern each, into a workspace that carries its own curriculum."""
+    (workspace / "grader").mkdir(parents=True, exist_ok=True)
     folder = workspace / "groups" / f"group-{number:02}-kettle"
     for name, text in SHIPPED.items():
         file = folder / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from grader import workspace
 from grader.cli import desk
 from grader.cli.ending import Exit, warn
 from grader.progress import spoilt
@@ -13,6 +14,7 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
     course = desk.course()
     chosen = course.chosen(group)
     seed = course.seed(chosen) if seed is None else seed
+    workspace.compare_copies(course, chosen)
 
     from grader.report.ink import ink
     from grader.report.terminal import Live, screen
@@ -26,7 +28,7 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
     ):
         outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
     recorded = course.record(chosen, outcome)
-    looks_like = recognise(course.workspace, chosen, outcome)
+    looks_like = recognise(course.source, chosen, outcome)
     code = Exit.OURS if spoilt(outcome) else Exit.PASSED if recorded.passed else Exit.FAILED
     if as_json:
         from grader.report import machine

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 def course() -> Course:
     """The course of the workspace around the current folder. Raises NoWorkspace."""
+    return Course(find_workspace(here()), here())
+
+
+def here() -> Path:
+    """The current folder. Raises NoWorkspace when it is gone."""
     try:
-        here = Path.cwd()
+        return Path.cwd()
     except FileNotFoundError:
-        raise NoWorkspace("this folder no longer exists", "cd path/to/brownout") from None
-    return Course(find_workspace(here), here)
+        raise NoWorkspace("this folder no longer exists") from None
 
 
 def any_groups(course: Course, name: str | None) -> list[Group]:
@@ -52,4 +56,9 @@ def finish_json(course: Course, answer: machine.AnyAnswer) -> int:
 
 def from_here(course: Course, file: Path) -> str:
     """The file as one would type it in the current folder."""
-    return os.path.relpath(file, course.here)
+    return relative(file, course.here)
+
+
+def relative(file: Path, folder: Path) -> str:
+    """The file as one would type it in a folder."""
+    return os.path.relpath(file, folder)

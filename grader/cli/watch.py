@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from grader import workspace
 from grader.cli import desk, hint, status, trigger
-from grader.cli.ending import Exit, explain, say
+from grader.cli.ending import Exit, explain, say, warn
 from grader.cli.keys import pressed
 from grader.curriculum import Trouble
 from grader.progress import spoilt
@@ -15,6 +16,9 @@ from grader.progress import spoilt
 def command(group: str | None = None, *, seed: int | None = None, as_json: bool = False) -> int:
     course = desk.course()
     chosen = course.chosen(group)
+    workspace.compare_copies(course, chosen)
+    for line in course.store.notes:
+        warn(line)
 
     from grader.report import machine
     from grader.report.ink import ink
@@ -56,7 +60,7 @@ def command(group: str | None = None, *, seed: int | None = None, as_json: bool 
                 case Judged():
                     last, outcome = event, event.outcome
                     code = Exit.OURS if spoilt(outcome) else Exit.PASSED if event.recorded.passed else Exit.FAILED
-                    looks_like = recognise(course.workspace, chosen, outcome)
+                    looks_like = recognise(course.source, chosen, outcome)
                     if as_json:
                         result = machine.check(chosen, outcome, event.recorded, looks_like)
                         say(machine.line(machine.Watch(exit=code, result=result)))
