@@ -37,6 +37,9 @@ TITLES = {
 
 HINT_STEPS = ("symptom", "mechanism", "shape")
 
+BEGUN = ".learn/curriculum.json"
+"""What `learn init` writes first, and `workspace.py` keeps."""
+
 _SHIPPED = Path(__file__).parent / "shipped"
 """groups/, solutions/ and templates/, in an installed package."""
 
@@ -153,11 +156,16 @@ class Place:
 
 
 def find_workspace(start: Path) -> Path:
-    """The nearest folder, from `start` upwards, that holds groups/*/group.toml. Raises NoWorkspace."""
+    """The nearest folder, from `start` upwards, that is a workspace. Raises NoWorkspace."""
     for folder in (start, *start.parents):
-        if any(folder.glob("groups/*/group.toml")):
+        if is_workspace(folder):
             return folder
     raise NoWorkspace("there are no groups here or above: this is no Brownout workspace")
+
+
+def is_workspace(folder: Path) -> bool:
+    """Does it hold groups/*/group.toml, or was one begun here?"""
+    return any(folder.glob("groups/*/group.toml")) or (folder / BEGUN).exists()
 
 
 def is_clone(workspace: Path) -> bool:

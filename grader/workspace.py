@@ -67,6 +67,7 @@ class Laid:
     updated: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)  # no longer part of the curriculum, and not edited
     yours: list[str] = field(default_factory=list)  # edited, and another one ships: left as it is
+    mend: str = ""  # the command to the new one of the first of them
 
 
 @dataclass(slots=True)
@@ -137,16 +138,21 @@ def _is_behind(course: Course, found: tuple[GroupChanges, ...], state: _State) -
     return False
 
 
+def reset_of(group: str, file: str) -> str:
+    """The command that brings the file as it ships, with a copy of the learner's kept."""
+    return f"learn reset {group} {file}"
+
+
 def compare_copies(course: Course, group: Group) -> None:
     """Note it when something that is here for reading is not what counts."""
     differ = course.copies_that_differ(group)
     if not differ:
         return
-    mend = f"learn reset {group.id} {differ[0]}"
+    mend = reset_of(group.id, differ[0])
     if not group.in_clone:
         laid = _read(course.store).laid
         edited = [name for name in differ if _edited_here(group, name, laid)]
-        mend = f"learn reset {group.id} {edited[0]}" if edited == list(differ) else "learn init"
+        mend = reset_of(group.id, edited[0]) if edited == list(differ) else "learn init"
     names = differ[0] if len(differ) == 1 else f"{differ[0]} and {len(differ) - 1} more"
     is_not = "is not as it ships" if len(differ) == 1 else "are not as they ship"
     course.store.note(f"{names} in groups/{group.folder}/ {is_not}: it is what ships that counts. Run: {mend}")
@@ -168,15 +174,13 @@ def init(target: Path, typed: str) -> Laid:
     """
     try:
         _refuse(target, typed)
-        fresh = not _is_workspace(target)
+        fresh = not curriculum.is_workspace(target)
         target.mkdir(parents=True, exist_ok=True)
         store = Store(target)
         with store.locked("lock"):
             return _Layer(store, fresh=fresh).lay_out()
     except OSError as error:
-        raise CannotWrite(
-            f"could not write {error.filename or typed}: {error.strerror}", f"learn init {typed}"
-        ) from None
+        raise CannotWrite(f"could not write {_named(typed)}: {error.strerror}", f"learn init {typed}") from None
 
 
 def lay_solution(course: Course, group: Group) -> None:
@@ -215,6 +219,7 @@ class _Layer:
         self._state.version, self._state.pins = __version__, _pins(groups)
         self._save()
         self.laid.groups = len(groups)
+        self.laid.mend = next((self._mend(group) for group in groups.values() if self._mend(group)), "")
         return self.laid
 
     def lay_solution(self, group: Group) -> None:
@@ -262,6 +267,10 @@ class _Layer:
                 self.laid.removed.append(name)
             del self._state.laid[name]
 
+    def _mend(self, group: Group) -> str:
+        names = [name.partition(f"groups/{group.folder}/")[2] for name in self.laid.yours]
+        return next((reset_of(group.id, name) for name in names if name), "")
+
     def _file(self, name: str) -> Path:
         return self._store.workspace / name
 
@@ -275,17 +284,17 @@ def _refuse(target: Path, typed: str) -> None:
         return
     if not target.is_dir():
         raise Trouble(f"{typed} is a file", "learn init brownout")
-    if curriculum.is_clone(target) and any(target.glob("groups/*/group.toml")):
-        raise Trouble(f"{typed} is a clone, and a workspace already", curriculum.upgrade_of(target))
-    if _is_workspace(target):
+    if curriculum.is_clone(target) and curriculum.is_workspace(target):
+        raise Trouble(f"{_named(typed)} is a clone, and a workspace already", curriculum.upgrade_of(target))
+    if curriculum.is_workspace(target):
         return
     if others := sorted(file.name for file in target.iterdir() if not _is_of_tools(file)):
         inside = "brownout" if typed == "." else f"{typed.rstrip('/')}/brownout"
-        raise Trouble(f"{typed} has other things in it, such as {others[0]}", f"learn init {inside}")
+        raise Trouble(f"{_named(typed)} has other things in it, such as {others[0]}", f"learn init {inside}")
 
 
-def _is_workspace(folder: Path) -> bool:
-    return _state_file(Store(folder)).exists() or any(folder.glob("groups/*/group.toml"))
+def _named(typed: str) -> str:
+    return "this folder" if typed == "." else typed
 
 
 def _is_of_tools(file: Path) -> bool:
@@ -301,7 +310,7 @@ def _pins(groups: Mapping[str, Group]) -> dict[str, dict[str, str]]:
 
 
 def _state_file(store: Store) -> Path:
-    return store.folder / "curriculum.json"
+    return store.workspace / curriculum.BEGUN
 
 
 def _read(store: Store) -> _State:

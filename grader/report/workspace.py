@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from grader.report.ink import Ink
-from grader.workspace import Changes, GroupChanges, Laid
+from grader.workspace import Changes, GroupChanges, Laid, reset_of
 
 _INDENT = 12  # columns before what is said of a group
-_FEW = 4  # files that are named, of many
+_FEW, _MANY = 4, 8  # files that are named, of more
 
 
 def screen(laid: Laid, folder: str, ink: Ink) -> str:
@@ -29,12 +29,14 @@ def screen(laid: Laid, folder: str, ink: Ink) -> str:
         return "\n".join(rows) + "\n"
     rows = [f"{_ok(ink)} This workspace is up to date with Brownout {laid.version}{was}."]
     for label, names in (("new", laid.added), ("updated", laid.updated), ("gone", laid.removed)):
-        rows += _listed(label, names, len(names), ink)
+        head = label
+        for folder, files in _by_folder(names).items():
+            rows += _listed(head, files, _MANY, ink, f"{folder}/: " if folder else "")
+            head = ""
     if laid.yours:
         rows += ["", f"{ink.warn('!')} Another one ships, but you edited yours, so it is as you left it:"]
         rows += [f"  {name}" for name in laid.yours]
-        folder_, _, file = laid.yours[0].removeprefix("groups/").partition("/")
-        rows.append(f"  {ink.dim('for the new one, with a copy of yours kept:')}  {_reset(folder_, file, ink)}")
+        rows += [ink.dim("  The new one, with a copy of yours kept:"), f"    {ink.command(laid.mend)}"]
     return "\n".join(rows) + "\n"
 
 
@@ -43,7 +45,7 @@ def changed(changes: Changes, upgrade: str, ink: Ink) -> list[str]:
     if changes.older:
         said = f"This is Brownout {changes.version}, and {changes.was} was here before."
         return [f"{ink.warn('!')} {said} Run: {ink.command(upgrade)}"]
-    was = f" (was {changes.was})" if changes.was != changes.version else " has changed"
+    was = f" (was {changes.was})" if changes.was != changes.version else ": the groups have changed"
     rows = [ink.bold(f"Brownout {changes.version}{was}")]
     for one in changes.groups:
         rows += _of_group(one, ink)
@@ -68,8 +70,8 @@ def _of_group(one: GroupChanges, ink: Ink) -> Iterator[str]:
         yield from _listed(label, one.removed, _FEW, ink, "gone: ")
         label = ""
     for file in one.yours:
-        yield from _row(label, f"{file} changed; you edited yours, so it is untouched", ink)
-        yield " " * _INDENT + f"{ink.dim('for the new one:')} {_reset(one.id, file, ink)}"
+        yield from _row(label, f"{file} changed; you edited yours, so it is untouched. The new one:", ink)
+        yield " " * _INDENT + ink.command(reset_of(one.id, file))
         label = ""
 
 
@@ -79,16 +81,27 @@ def _listed(label: str, names: Sequence[str], most: int, ink: Ink, before: str =
         yield from _row(label, f"{before}{', '.join(names[:most])}{rest}", ink)
 
 
+def _by_folder(names: Sequence[str]) -> dict[str, list[str]]:
+    """Files of the workspace by the folder of their group; the folder is empty for those at the top."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        kind, _, rest = name.partition("/")
+        group, _, file = rest.partition("/")
+        found.setdefault(f"{kind}/{group}" if file else "", []).append(file or name)
+    return found
+
+
 def _row(label: str, text: str, ink: Ink) -> Iterator[str]:
     """One entry, wrapped below itself."""
     head = f"  {label:<{_INDENT - 2}}"
     yield from textwrap.wrap(
-        text, ink.width, initial_indent=head, subsequent_indent=" " * _INDENT, break_on_hyphens=False
+        text,
+        ink.width,
+        initial_indent=head,
+        subsequent_indent=" " * _INDENT,
+        break_on_hyphens=False,
+        break_long_words=False,
     )
-
-
-def _reset(group: str, file: str, ink: Ink) -> str:
-    return ink.command(f"learn reset {group} {file}")
 
 
 def _ok(ink: Ink) -> str:
