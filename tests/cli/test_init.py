@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -142,6 +143,17 @@ def test_a_copy_that_differs_is_one_line_beside_the_result(learn: Elsewhere) -> 
     assert len(learn.json("check", "1")["notes"]) == 1
     assert learn("reset", "1", "README.md", "--yes").code == 0
     assert learn("check", "1").err == ""
+
+
+def test_a_known_mistake_is_known_by_the_package(learn: Elsewhere) -> None:
+    learn("init")
+    wrong = learn.package / "solutions/group-01-kettle/wrong"
+    wrong.mkdir()
+    signature = {f"test_kettle.py::test_{number}": f"steam-{number}" for number in (1, 2)}
+    known = {"boil-over": {"belief": "steam is harmless", "signatures": [signature]}}
+    (wrong / "signatures.json").write_text(json.dumps({"digest": "", "wrong": known}))
+    answer = learn.json("check", told="passed,failed,failed,passed")
+    assert answer["result"]["looks_like"] == [{"name": "boil over", "belief": "steam is harmless"}]
 
 
 def test_a_damaged_package_is_ours_and_names_the_way_out(learn: Elsewhere) -> None:
