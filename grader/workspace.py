@@ -180,7 +180,7 @@ def init(target: Path, typed: str) -> Laid:
         with store.locked("lock"):
             return _Layer(store, fresh=fresh).lay_out()
     except OSError as error:
-        raise CannotWrite(f"could not write {_named(typed)}: {error.strerror}", f"learn init {typed}") from None
+        raise CannotWrite(f"could not write {_named(typed)}: {error.strerror}", _init(typed)) from None
 
 
 def lay_solution(course: Course, group: Group) -> None:
@@ -211,9 +211,10 @@ class _Layer:
                 self._lay(name, (top / template).read_bytes(), own=True)
         wanted = dict.fromkeys(_AT_THE_TOP)
         for group in groups.values():
+            whole = group.is_here  # else nothing of it was taken away: it was interrupted, or is to begin anew
             for name, data in self._files_of(group):
                 wanted[f"groups/{group.folder}/{name}"] = None
-                self._lay(f"groups/{group.folder}/{name}", data, own=group.is_own(name))
+                self._lay(f"groups/{group.folder}/{name}", data, own=whole and group.is_own(name))
             self._save()
         self._take_away(groups, wanted)
         self._state.version, self._state.pins = __version__, _pins(groups)
@@ -290,7 +291,13 @@ def _refuse(target: Path, typed: str) -> None:
         return
     if others := sorted(file.name for file in target.iterdir() if not _is_of_tools(file)):
         inside = "brownout" if typed == "." else f"{typed.rstrip('/')}/brownout"
-        raise Trouble(f"{_named(typed)} has other things in it, such as {others[0]}", f"learn init {inside}")
+        raise Trouble(f"{_named(typed)} has other things in it, such as {others[0]}", _init(inside))
+
+
+def _init(folder: str) -> str:
+    import shlex
+
+    return f"learn init {shlex.quote(folder)}"
 
 
 def _named(typed: str) -> str:

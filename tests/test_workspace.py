@@ -152,6 +152,26 @@ def test_what_tools_leave_in_a_folder_is_in_nobodys_way(package: Path, tmp_path:
     assert (folder / APP).exists()
 
 
+def test_a_group_that_was_thrown_away_comes_back_whole(package: Path, home: Path) -> None:
+    import shutil
+
+    whole = files(home)
+    shutil.rmtree(home / "groups/group-01-kettle")
+    assert Course(home).next_step().command == "learn init"
+    workspace.init(home, "home")
+    assert files(home) == whole
+
+
+def test_a_name_with_a_space_is_quoted_where_it_is_to_be_typed(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "my things").mkdir()
+    (tmp_path / "my things" / "thesis.tex").touch()
+    with pytest.raises(Trouble) as refused:
+        workspace.init(tmp_path / "my things", "my things")
+    assert refused.value.mend == "learn init 'my things/brownout'"
+    laid = workspace.init(tmp_path / "my course", "my course")
+    assert "cd 'my course'\n" in screen(laid, "my course", PLAIN)
+
+
 def test_a_clone_is_no_place_for_another_workspace(package: Path, tmp_path: Path) -> None:
     workspaces.add_group(tmp_path / "clone", 1, "The kettle boils over")
     with pytest.raises(Trouble, match="this folder is a clone, and a workspace already") as refused:

@@ -17,7 +17,7 @@ def command(group: str | None = None, *, seed: int | None = None, as_json: bool 
     course = desk.course()
     chosen = course.chosen(group)
     workspace.compare_copies(course, chosen)
-    for line in course.store.notes:
+    for line in () if as_json else course.store.notes:
         warn(line)
 
     from grader.report import machine
@@ -63,7 +63,7 @@ def command(group: str | None = None, *, seed: int | None = None, as_json: bool 
                     looks_like = recognise(course.source, chosen, outcome)
                     if as_json:
                         result = machine.check(chosen, outcome, event.recorded, looks_like)
-                        say(machine.line(machine.Watch(exit=code, result=result)))
+                        say(machine.line(machine.Watch(exit=code, result=result, notes=list(course.store.notes))))
                         continue
                     say(screen(chosen, outcome, event.recorded, paint, looks_like))
                     say(keys(paint) if terminal else "")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from grader.report.ink import Ink
+from grader.report.ink import Ink, clean
 from grader.workspace import Changes, GroupChanges, Laid, reset_of
 
 _INDENT = 12  # columns before what is said of a group
@@ -16,10 +17,10 @@ def screen(laid: Laid, folder: str, ink: Ink) -> str:
     """What `learn init` did; `folder` as one would type it."""
     was = f" (was {laid.was})" if laid.was not in ("", laid.version) else ""
     if laid.fresh:
-        where = "here" if folder == "." else f"in {folder.rstrip('/')}/"
+        where = "here" if folder == "." else f"in {clean(folder).rstrip('/')}/"
         rows = [f"{_ok(ink)} A workspace {where}: {laid.groups} groups of Brownout {laid.version}.", ""]
         steps = [("learn", "where you are"), ("learn next", "the first briefing")]
-        steps = steps if folder == "." else [(f"cd {folder}", ""), *steps]
+        steps = steps if folder == "." else [(f"cd {shlex.quote(clean(folder))}", ""), *steps]
         width = max(len(command) for command, _ in steps)
         heads = [ink.bold("Next"), *["    "] * len(steps)]
         rows += [
