@@ -38,7 +38,7 @@ TITLES = {
 HINT_STEPS = ("symptom", "mechanism", "shape")
 
 BEGUN = ".learn/curriculum.json"
-"""What `learn init` writes first, and `workspace.py` keeps."""
+"""What `learn init` writes first, and `seen.py` keeps."""
 
 _SHIPPED = Path(__file__).parent / "shipped"
 """groups/, solutions/ and templates/, in an installed package."""

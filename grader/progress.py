@@ -4,7 +4,7 @@
     settings.toml      an instructor's: open = ["group-4"], or open = "all"
     shipped/           pristine copies of what ships in groups/, taken while it matched its pin
     kept/TIMESTAMP/    what `learn reset` replaced
-    curriculum.json    which curriculum was last seen here: see workspace.py
+    curriculum.json    which curriculum was last seen here: see seen.py
     lock, check.lock   between processes
 
 It is never the only copy of truth: a pass can be proved again by running. Nothing here runs a suite or prints.

@@ -1,26 +1,22 @@
 """A workspace beside the curriculum that counts: laid out, brought up to date, and what changed since somebody looked.
 
-    .learn/curriculum.json   the version and the pins that the learner was last told of, and the SHA-256 of each file as
-                             it was laid out here: one that still has it was never edited
-
-In a clone nothing is laid out, but what changed is told alike. What has passed is kept by `progress.py`.
+In a clone nothing is laid out, but what changed is told alike. What has passed is kept by `progress.py`, which
+curriculum was last seen by `seen.py`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from grader import __version__, curriculum
+import grader
+from grader import curriculum, progress, seen
 from grader.curriculum import Group, Trouble
-from grader.progress import Course, Store, digest, matches, write_whole
+from grader.progress import Course, Store, digest, matches
+from grader.seen import State
 
-FORMAT = 1
 _AT_THE_TOP = {"README.md": "README.md", ".gitignore": "gitignore"}
 """What a new workspace has beside groups/, and what it is called in templates/workspace/."""
 
@@ -70,37 +66,18 @@ class Laid:
     mend: str = ""  # the command to the new one of the first of them
 
 
-@dataclass(slots=True)
-class _State:
-    """curriculum.json."""
-
-    version: str = ""  # empty when nothing was told yet
-    pins: dict[str, dict[str, str]] = field(default_factory=dict)  # group -> file -> SHA-256, as last told
-    laid: dict[str, str] = field(default_factory=dict)  # file of the workspace -> SHA-256
-
-
 # ------------------------------------------------------------------------------------------------ what changed
 
 
 def changes(course: Course) -> Changes | None:
     """What the learner has to be told; none when nothing changed, or nothing is known of before."""
-    state = _read(course.store)
-    if not state.version or (state.version == __version__ and state.pins == _pins(course.groups)):
+    state = seen.read(course.store)
+    if not seen.is_news(course, state):
         return None
     numbers = [*course.groups, *(name for name in state.pins if name not in course.groups)]
     found = tuple(one for name in numbers if (one := _changes_of(course, name, state.pins.get(name))))
-    older = _ordered(__version__) < _ordered(state.version)
-    return Changes(__version__, state.version, older, found, behind=_is_behind(course, found, state))
-
-
-def told(course: Course) -> None:
-    """Remember that the learner knows the curriculum as it is now."""
-    state = _read(course.store)
-    if state.version == __version__ and state.pins == _pins(course.groups):
-        return
-    state.version, state.pins = __version__, _pins(course.groups)
-    with suppress(OSError):  # a read-only disk: they are told again
-        _write(course.store, state)
+    older = _ordered(grader.__version__) < _ordered(state.version)
+    return Changes(grader.__version__, state.version, older, found, behind=_is_behind(course, found, state))
 
 
 def _changes_of(course: Course, name: str, before: Mapping[str, str] | None) -> GroupChanges | None:
@@ -124,7 +101,7 @@ def _is_edited(group: Group, file: str, before: str) -> bool:
     )
 
 
-def _is_behind(course: Course, found: tuple[GroupChanges, ...], state: _State) -> bool:
+def _is_behind(course: Course, found: tuple[GroupChanges, ...], state: State) -> bool:
     if curriculum.is_clone(course.workspace):
         return False
     for one in found:
@@ -150,7 +127,7 @@ def compare_copies(course: Course, group: Group) -> None:
         return
     mend = reset_of(group.id, differ[0])
     if not group.in_clone:
-        laid = _read(course.store).laid
+        laid = seen.read(course.store).laid
         edited = [name for name in differ if _edited_here(group, name, laid)]
         mend = reset_of(group.id, edited[0]) if edited == list(differ) else "learn init"
     names = differ[0] if len(differ) == 1 else f"{differ[0]} and {len(differ) - 1} more"
@@ -199,8 +176,8 @@ class _Layer:
 
     def __init__(self, store: Store, *, fresh: bool) -> None:
         self._store = store
-        self._state = _read(store)
-        self.laid = Laid(fresh, __version__, self._state.version)
+        self._state = seen.read(store)
+        self.laid = Laid(fresh, grader.__version__, self._state.version)
 
     def lay_out(self) -> Laid:
         self._save()  # before all else: from now on the folder is known to be a workspace
@@ -217,7 +194,7 @@ class _Layer:
                 self._lay(f"groups/{group.folder}/{name}", data, own=whole and group.is_own(name))
             self._save()
         self._take_away(groups, wanted)
-        self._state.version, self._state.pins = __version__, _pins(groups)
+        self._state.version, self._state.pins = grader.__version__, seen.pins_of(groups)
         self._save()
         self.laid.groups = len(groups)
         self.laid.mend = next((self._mend(group) for group in groups.values() if self._mend(group)), "")
@@ -248,13 +225,13 @@ class _Layer:
             elif before is not None and matches(file, before):
                 self.laid.updated.append(name)
             elif file.name == "group.toml":  # the program's, whoever edited it
-                write_whole(self._store.kept() / name, file.read_bytes())
+                progress.write_whole(self._store.kept() / name, file.read_bytes())
                 self.laid.updated.append(name)
             else:
                 if before != pin:
                     self.laid.yours.append(name)
                 return
-            write_whole(file, data)
+            progress.write_whole(file, data)
         self._state.laid[name] = pin
 
     def _take_away(self, groups: Mapping[str, Group], wanted: Mapping[str, None]) -> None:
@@ -276,7 +253,7 @@ class _Layer:
         return self._store.workspace / name
 
     def _save(self) -> None:
-        _write(self._store, self._state)
+        seen.write(self._store, self._state)
 
 
 def _refuse(target: Path, typed: str) -> None:
@@ -307,42 +284,6 @@ def _named(typed: str) -> str:
 def _is_of_tools(file: Path) -> bool:
     """Is it there for git, an editor or Python, rather than for a person?"""
     return file.name.startswith(".") or (file / "pyvenv.cfg").exists()
-
-
-# ------------------------------------------------------------------------------------------------ the file
-
-
-def _pins(groups: Mapping[str, Group]) -> dict[str, dict[str, str]]:
-    return {name: dict(group.shipped) for name, group in groups.items()}
-
-
-def _state_file(store: Store) -> Path:
-    return store.workspace / curriculum.BEGUN
-
-
-def _read(store: Store) -> _State:
-    """What is kept. Of a file that cannot be read or understood, or of a later version, nothing; and it is noted."""
-    file = _state_file(store)
-    try:
-        state = json.loads(file.read_bytes())
-        if type(state["format"]) is int and state["format"] > FORMAT:
-            store.note(f".learn/{file.name} is of a later Brownout: what changed since is not known")
-            return _State()
-        groups = state["pins"].items()
-        pins = {str(group): {str(name): str(pin) for name, pin in files.items()} for group, files in groups}
-        return _State(str(state["version"]), pins, {str(name): str(pin) for name, pin in state["laid"].items()})
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        store.note(f"could not read .learn/{file.name} ({error.strerror}): what changed is not known")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        store.set_aside(file, "what changed since is not known")
-    return _State()
-
-
-def _write(store: Store, state: _State) -> None:
-    document: dict[str, Any] = {"format": FORMAT, "version": state.version, "pins": state.pins, "laid": state.laid}
-    write_whole(_state_file(store), json.dumps(document, indent=1).encode() + b"\n")
 
 
 def _ordered(version: str) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import curriculum, workspace
+import grader
+from grader import curriculum, progress, seen, workspace
 from grader.curriculum import NoWorkspace, Trouble
 from grader.outcome import Verdict
 from grader.progress import Course, write_whole
@@ -55,7 +56,7 @@ def upgrade(package: Path, monkeypatch: pytest.MonkeyPatch, version: str = "0.2.
     workspaces.change(package, 1, texts | {f"{stub}kettle.py": "new\n", f"{stub}whistle.py": None})
     workspaces.add_group(package, 4, "The menu keeps changing")
     (package / "grader").rmdir()
-    monkeypatch.setattr(workspace, "__version__", version)
+    monkeypatch.setattr(grader, "__version__", version)
 
 
 # ------------------------------------------------------------------------------------------------ learn init
@@ -87,7 +88,7 @@ def test_whatever_stops_it_the_same_again_completes_it(
 
         target = tmp_path / f"cut-{writes}"
         with monkeypatch.context() as patched:
-            patched.setattr(workspace, "write_whole", fails)
+            patched.setattr(progress, "write_whole", fails)
             try:
                 workspace.init(target, "cut")
             except KeyboardInterrupt:
@@ -119,7 +120,7 @@ def test_a_workspace_that_was_begun_says_how_to_end_it(
         write_whole(file, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(workspace, "write_whole", fails)
+        patched.setattr(progress, "write_whole", fails)
         with pytest.raises(KeyboardInterrupt):
             workspace.init(tmp_path / "begun", "begun")
     course = Course(curriculum.find_workspace(tmp_path / "begun"))
@@ -281,7 +282,7 @@ def test_an_upgrade_is_listed_once(package: Path, home: Path, monkeypatch: pytes
         "  group 4   is new\n"
         "  learn init  brings it here; what you edited stays as it is"
     )
-    workspace.told(Course(home))
+    seen.told(Course(home))
     assert workspace.changes(Course(home)) is None
     assert files(home) == before, "that it was told changes no file"
 
@@ -345,7 +346,7 @@ def test_a_pass_stays_a_pass(package: Path, home: Path, monkeypatch: pytest.Monk
 def test_an_upgrade_that_a_learner_pulls_into_a_clone_is_listed_too(tmp_path: Path) -> None:
     folder = workspaces.add_group(tmp_path, 1, "The kettle boils over")
     workspaces.change(tmp_path, 1, {})
-    workspace.told(Course(tmp_path))
+    seen.told(Course(tmp_path))
     assert workspace.changes(Course(tmp_path)) is None
     workspaces.change(tmp_path, 1, {"README.md": "# New\n", "service/app.py": "new\n"})
     (folder / "service/app.py").write_text("mine")
@@ -403,7 +404,7 @@ def test_a_broken_state_is_one_line_and_no_crash(
     assert workspace.changes(course) is None
     (note,) = course.store.notes
     assert ".learn/curriculum.json was broken: it is now curriculum.json.broken-" in note
-    workspace.told(course)
+    seen.told(course)
     (home / APP).write_text("mine")
     upgrade(package, monkeypatch)
     assert workspace.changes(Course(home))
@@ -418,7 +419,7 @@ def test_a_state_of_a_later_version_is_one_line(package: Path, home: Path) -> No
     course = Course(home)
     assert workspace.changes(course) is None
     assert course.store.notes == [".learn/curriculum.json is of a later Brownout: what changed since is not known"]
-    workspace.told(course)
+    seen.told(course)
     assert Course(home).store.notes == []
 
 
@@ -430,8 +431,8 @@ def test_a_disk_that_takes_nothing_does_not_keep_one_from_being_told(
     def refuse(*_: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(workspace, "write_whole", refuse)
+    monkeypatch.setattr(progress, "write_whole", refuse)
     assert workspace.changes(Course(home))
-    workspace.told(Course(home))
+    seen.told(Course(home))
     with pytest.raises(Trouble, match="could not write this folder: Read-only file system"):
         workspace.init(home, ".")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from grader import workspace
+from grader import seen
 from grader.cli import desk
 from grader.cli.ending import Exit
 
 
 def command(*, as_json: bool = False) -> int:
     course = desk.course()
-    changes = workspace.changes(course)
+    changes = None
+    if seen.is_news(course):
+        from grader.workspace import changes as changed
+
+        changes = changed(course)
     if as_json:
         from grader.report import machine
 
@@ -20,5 +24,5 @@ def command(*, as_json: bool = False) -> int:
     from grader.report.status import screen
 
     code = desk.finish(course, screen(course, ink(sys.stdout), changes))
-    workspace.told(course)  # by now a person has read it; a program that asks again is told again
+    seen.told(course)  # by now a person has read it; a program that asks again is told again
     return code
