@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -97,8 +96,8 @@ def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built through the sdist, as a packager would."""
     folder = tmp_path_factory.mktemp("dist")
     build(clone, folder, "sdist")
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+    (folder / "unpacked").mkdir()
+    subprocess.run(["tar", "xzf", next(folder.glob("*.tar.gz")), "-C", folder / "unpacked"], check=True)
     (source,) = (folder / "unpacked").iterdir()
     build(source, folder, "wheel")
     return next(folder.glob("*.whl"))

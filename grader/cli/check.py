@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from grader import workspace
 from grader.cli import desk
 from grader.cli.ending import Exit, warn
 from grader.progress import spoilt
@@ -14,7 +13,7 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
     course = desk.course()
     chosen = course.chosen(group)
     seed = course.seed(chosen) if seed is None else seed
-    workspace.compare_copies(course, chosen)
+    desk.compare_copies(course, chosen)
 
     from grader.report.ink import ink
     from grader.report.terminal import Live, screen

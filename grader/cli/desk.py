@@ -32,6 +32,14 @@ def any_groups(course: Course, name: str | None) -> list[Group]:
     return [resolve(name, course.groups)] if name else list(course.groups.values())
 
 
+def compare_copies(course: Course, group: Group) -> None:
+    """Have it told when something that is here for reading is not what counts."""
+    if course.copies_that_differ(group):
+        from grader import workspace
+
+        workspace.compare_copies(course, group)
+
+
 def show(text: str) -> None:
     """Print a screen before the command has ended."""
     say(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from grader import workspace
 from grader.cli import desk
 from grader.cli.ending import Exit
 from grader.curriculum import BrokenGroup, mend_of, shown
@@ -18,7 +17,7 @@ def command(group: str | None = None, *, as_json: bool = False) -> int:
     markdown = ""
     if chosen:
         file = chosen.source / "README.md"
-        workspace.compare_copies(course, chosen)
+        desk.compare_copies(course, chosen)
         try:
             markdown = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from grader import workspace
 from grader.cli import desk
 from grader.cli.ending import Exit, Usage
 
@@ -29,7 +28,7 @@ def command(
             f"group {chosen.number} has no stage {stage}: its last one is {last}", f"learn trigger --stage {last}"
         )
     seed = course.seed(chosen) if seed is None else seed
-    workspace.compare_copies(course, chosen)
+    desk.compare_copies(course, chosen)
 
     from grader.story.trigger import play
 

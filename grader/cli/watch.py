@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from grader import workspace
 from grader.cli import desk, hint, status, trigger
 from grader.cli.ending import Exit, explain, say, warn
 from grader.cli.keys import pressed
@@ -16,7 +15,7 @@ from grader.progress import spoilt
 def command(group: str | None = None, *, seed: int | None = None, as_json: bool = False) -> int:
     course = desk.course()
     chosen = course.chosen(group)
-    workspace.compare_copies(course, chosen)
+    desk.compare_copies(course, chosen)
     for line in () if as_json else course.store.notes:
         warn(line)
 
