@@ -3,6 +3,7 @@
 # make check    lint, types, architecture, tests
 # make verify   the whole proof that every group is sound: minutes
 # make pins     pin what ships in groups/, after an edit
+# make wheel    dist/brownout-….whl: all of it, for those who have no clone
 # make lock     pin the dependencies anew (needs uv)
 
 VENV  := .venv
@@ -10,7 +11,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 LOG   := $(VENV)/setup.log
 
-.PHONY: learn test check pins verify lock clean
+.PHONY: learn test check pins verify wheel lock clean
 .DEFAULT_GOAL := learn
 
 learn: $(READY)
@@ -34,6 +35,10 @@ pins: $(READY)
 
 verify: $(READY)
 	@$(BIN)/learn verify $(ARGS)
+
+wheel: $(READY)
+	@$(BIN)/python -m grader.verify.pins --check
+	@$(BIN)/python -m hatchling build -t wheel
 
 lock:
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

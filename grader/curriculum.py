@@ -1,7 +1,9 @@
 """The curriculum: groups, stages, patterns and hints as `groups/*/group.toml` and `hints.toml` state them,
 the order in which groups open, and how a learner may name one.
 
-Nothing of a learner's progress lives here, and nothing is written. Every `learn` imports this module: it stays light.
+A clone carries its own curriculum. Any other workspace has copies for reading, and the learner's own files: what counts
+there is the curriculum that this program came with, wherever it is installed. Nothing of a learner's progress lives
+here, and nothing is written. Every `learn` imports this module: it stays light.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -35,6 +37,12 @@ TITLES = {
 
 HINT_STEPS = ("symptom", "mechanism", "shape")
 
+BEGUN = ".learn/curriculum.json"
+"""What `learn init` writes first, and `seen.py` keeps."""
+
+_SHIPPED = Path(__file__).parent / "shipped"
+"""groups/, solutions/ and templates/, in an installed package."""
+
 
 class Trouble(Exception):
     """Something a person can mend: what is wrong, in one line, and the command that mends it."""
@@ -50,6 +58,9 @@ class Trouble(Exception):
 
 class NoWorkspace(Trouble):
     """No folder with groups/ here or above."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "learn init brownout" if _SHIPPED.is_dir() else "cd path/to/brownout")
 
 
 class UnknownName(Trouble):
@@ -79,11 +90,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group.toml. File names are relative to `path`, with forward slashes."""
+    """One group.toml. File names are relative to `path`, with forward slashes, and to `source` alike."""
 
     id: str  # "group-1"
     number: int
-    path: Path
+    path: Path  # the learner's
     title: str
     app: str  # "service.app:create_app"
     files: tuple[str, ...]  # what is the learner's own: patterns of Path.glob
@@ -95,10 +106,29 @@ class Group:
     patterns: Mapping[str, Pattern]
     bounds: Mapping[str, Mapping[str, Any]]
     shipped: Mapping[str, str]  # file -> SHA-256 in hex, of all that ships but group.toml
+    source: Path  # the folder that ships, and counts; in a clone, the same as `path`
 
     @property
     def folder(self) -> str:
         return self.path.name
+
+    @property
+    def in_clone(self) -> bool:
+        return self.source == self.path
+
+    @property
+    def is_here(self) -> bool:
+        """Is it in the workspace? After an upgrade, a new one may not be there yet."""
+        return (self.path / "group.toml").exists()
+
+    @property
+    def root(self) -> Path:
+        """The folder with the curriculum that the group is of."""
+        return self.source.parents[1]
+
+    def at_its_source(self) -> Group:
+        """The group as its own curriculum has it, without the workspace."""
+        return replace(self, path=self.source)
 
     def is_own(self, name: str) -> bool:
         """Would a file of this name, relative to the group's folder, be the learner's?"""
@@ -126,16 +156,50 @@ class Place:
 
 
 def find_workspace(start: Path) -> Path:
-    """The nearest folder, from `start` upwards, that holds groups/*/group.toml. Raises NoWorkspace."""
+    """The nearest folder, from `start` upwards, that is a workspace. Raises NoWorkspace."""
     for folder in (start, *start.parents):
-        if any(folder.glob("groups/*/group.toml")):
+        if is_workspace(folder):
             return folder
-    raise NoWorkspace("there are no groups here or above: this is no Brownout workspace", "cd path/to/brownout")
+    raise NoWorkspace("there are no groups here or above: this is no Brownout workspace")
+
+
+def is_workspace(folder: Path) -> bool:
+    """Does it hold groups/*/group.toml, or was one begun here?"""
+    return any(folder.glob("groups/*/group.toml")) or (folder / BEGUN).exists()
+
+
+def is_clone(workspace: Path) -> bool:
+    """Does the workspace carry the program, and so a curriculum of its own?"""
+    return (workspace / "grader").is_dir()
+
+
+def installed() -> Path:
+    """The folder with the curriculum that this program came with: in the package, or the clone around it."""
+    return _SHIPPED if _SHIPPED.is_dir() else _SHIPPED.parents[1]
+
+
+def source_of(workspace: Path) -> Path:
+    """The folder with the groups/, solutions/ and templates/ that count in a workspace."""
+    return workspace if is_clone(workspace) else installed()
+
+
+def mend_of(file: Path) -> str:
+    """The command that brings a file of the curriculum back."""
+    return (
+        "pip install --force-reinstall brownout" if file.is_relative_to(_SHIPPED) else f"git checkout -- {shown(file)}"
+    )
+
+
+def upgrade_of(workspace: Path) -> str:
+    """The command that brings the newest Brownout to a workspace."""
+    return "git pull && make learn" if is_clone(workspace) else "pip install --upgrade brownout"
 
 
 def read_groups(workspace: Path) -> dict[str, Group]:
     """All written groups by id, in order of number. Raises BrokenGroup."""
-    groups = sorted(map(read_group, workspace.glob("groups/*/group.toml")), key=lambda group: group.number)
+    files = source_of(workspace).glob("groups/*/group.toml")
+    found = (read_group(file, workspace / "groups" / file.parent.name) for file in files)
+    groups = sorted(found, key=lambda group: group.number)
     by_id: dict[str, Group] = {}
     for group in groups:
         if group.id in by_id:
@@ -144,14 +208,14 @@ def read_groups(workspace: Path) -> dict[str, Group]:
     return by_id
 
 
-def read_group(file: Path) -> Group:
-    """Read one group.toml. Raises BrokenGroup."""
+def read_group(file: Path, path: Path | None = None) -> Group:
+    """Read one group.toml; `path` is the learner's folder, where that is another one. Raises BrokenGroup."""
     table = _toml(file)
     try:
         group = Group(
             id=table["id"],
             number=table["number"],
-            path=file.parent,
+            path=path or file.parent,
             title=table["title"],
             app=table["app"],
             files=tuple(table["files"]),
@@ -169,34 +233,33 @@ def read_group(file: Path) -> Group:
             },
             bounds=table.get("bounds", {}),
             shipped=table.get("shipped", {}),
+            source=file.parent,
         )
     except (KeyError, TypeError, AttributeError) as error:
         missing = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise BrokenGroup(f"{_shown(file)} is broken: {missing}", f"git checkout -- {_shown(file)}") from None
+        raise BrokenGroup(f"{shown(file)} is broken: {missing}", mend_of(file)) from None
     if group.id != f"group-{group.number}":
-        raise BrokenGroup(f"{_shown(file)} is broken: its id is {group.id} and its number {group.number}")
+        raise BrokenGroup(f"{shown(file)} is broken: its id is {group.id} and its number {group.number}")
     unknown = {pattern for stage in group.stages for pattern in stage.patterns} - group.patterns.keys()
     if unknown:
-        raise BrokenGroup(f"{_shown(file)}: a stage names patterns that it does not have: {', '.join(sorted(unknown))}")
+        raise BrokenGroup(f"{shown(file)}: a stage names patterns that it does not have: {', '.join(sorted(unknown))}")
     return group
 
 
 def read_hints(group: Group, pattern: str) -> tuple[str, ...]:
     """The hints for one pattern, in the order of HINT_STEPS. Raises BrokenGroup."""
-    file = group.path / "hints.toml"
+    file = group.source / "hints.toml"
     hints = _toml(file).get(pattern, {})
     missing = [step for step in HINT_STEPS if not hints.get(step)]
     if missing:
-        raise BrokenGroup(
-            f"{_shown(file)} has no {' and no '.join(missing)} for {pattern}", f"git checkout -- {_shown(file)}"
-        )
+        raise BrokenGroup(f"{shown(file)} has no {' and no '.join(missing)} for {pattern}", mend_of(file))
     return tuple(str(hints[step]).strip() for step in HINT_STEPS)
 
 
 def tests_of(group: Group) -> list[str]:
     """The names of the test functions that ship with a group, in the order of its files."""
     files = sorted(name for name in group.shipped if name.startswith("tests/test_"))
-    texts = [(group.path / name).read_text("utf-8", "replace") for name in files if (group.path / name).is_file()]
+    texts = [(group.source / name).read_text("utf-8", "replace") for name in files if (group.source / name).is_file()]
     return [name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.M)]
 
 
@@ -263,12 +326,13 @@ def _toml(file: Path) -> dict[str, Any]:
             return tomllib.load(stream)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise BrokenGroup(f"cannot read {_shown(file)}: {reason}", f"git checkout -- {_shown(file)}") from None
+        raise BrokenGroup(f"cannot read {shown(file)}: {reason}", mend_of(file)) from None
 
 
-def _shown(file: Path) -> str:
+def shown(file: Path) -> str:
     """The file as seen from the workspace: groups/FOLDER/NAME."""
-    return "/".join(file.parts[-3:])
+    at = max((at for at, part in enumerate(file.parts) if part in ("groups", "solutions")), default=0)
+    return "/".join(file.parts[at:])
 
 
 @cache

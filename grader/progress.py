@@ -5,6 +5,7 @@
     shipped/           pristine copies of what ships in groups/, taken while it matched its pin
     kept/TIMESTAMP/    what `learn reset` replaced
     pages/             what `--html` wrote
+    curriculum.json    which curriculum was last seen here: see seen.py
     lock, check.lock   between processes
 
 It is never the only copy of truth: a pass can be proved again by running. Nothing here runs a suite or prints.
@@ -101,9 +102,14 @@ class Step:
 
 
 class Store:
-    """The folder `.learn/`. Trouble with the disk never stops a command: it ends up in `notes`, a line each."""
+    """The folder `.learn/`. Trouble with the disk never stops a command: it ends up in `notes`, a line each.
 
-    def __init__(self, workspace: Path) -> None:
+    `look_only` leaves a broken file where it is.
+    """
+
+    def __init__(self, workspace: Path, *, look_only: bool = False) -> None:
+        self.workspace = workspace
+        self.look_only = look_only
         self.folder = workspace / ".learn"
         self.file = self.folder / "progress.json"
         self.notes: list[str] = []
@@ -115,12 +121,12 @@ class Store:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            self._note(f"could not read .learn/progress.json ({error.strerror}): going on without it")
+            self.note(f"could not read .learn/progress.json ({error.strerror}): going on without it")
             return {}
         try:
-            return _decode(json.loads(text))
+            return _decode(json.loads(text), curriculum.upgrade_of(self.workspace))
         except (ValueError, TypeError, AttributeError, RecursionError):
-            self._set_aside()
+            self.set_aside(self.file, "`learn check` proves a pass again")
             return {}
 
     def update(self, change: Callable[[dict[str, GroupProgress]], T]) -> T:
@@ -131,11 +137,9 @@ class Store:
             result = change(groups)
             if (after := _encode(groups)) != before:
                 try:
-                    _write(self.file, after)
+                    write_whole(self.file, after)
                 except OSError as error:
-                    self._note(
-                        f"could not save your progress in .learn/ ({error.strerror}): this run is not remembered"
-                    )
+                    self.note(f"could not save your progress in .learn/ ({error.strerror}): this run is not remembered")
             return result
 
     @contextmanager
@@ -171,22 +175,27 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            self._note(f"could not read .learn/settings.toml ({error.strerror}): it opens nothing")
+            self.note(f"could not read .learn/settings.toml ({error.strerror}): it opens nothing")
         except (ValueError, Trouble) as error:
-            self._note(f".learn/settings.toml opens nothing: {error}")
+            self.note(f".learn/settings.toml opens nothing: {error}")
         return frozenset()
 
     @contextmanager
     def as_shipped(self, group: Group) -> Iterator[Path]:
         """The group's folder as it ships; of the learner's own files, those of which a pristine copy could be taken.
 
-        Raises Trouble when any other file was changed before a copy of it was taken.
+        Outside a clone, that is the installed one. Raises Trouble when any other file was changed before a copy of it
+        was taken.
         """
+        if not group.in_clone:
+            with self._of_the_source(group) as folder:
+                yield folder
+            return
         self.preserve(group)
         folder = self.folder / "shipped" / group.folder
         own = {*group.own_files(group.path), *group.own_files(folder)}
         needed = [name for name in group.shipped if name not in own]
-        if all(_matches(folder / name, group.shipped[name]) for name in needed) and (folder / "group.toml").exists():
+        if all(matches(folder / name, group.shipped[name]) for name in needed) and (folder / "group.toml").exists():
             yield folder
             return
         files = {name: self.pristine(group, name) for name in needed}
@@ -194,21 +203,23 @@ class Store:
 
         with tempfile.TemporaryDirectory(prefix="brownout-") as scratch:
             for name, data in {**files, "group.toml": (group.path / "group.toml").read_bytes()}.items():
-                _write(Path(scratch) / group.folder / name, data)
+                write_whole(Path(scratch) / group.folder / name, data)
             yield Path(scratch) / group.folder
 
     def preserve(self, group: Group) -> None:
         """Bring shipped/ up to date with the group's pins, from what is still pristine in the group's folder."""
+        if not group.in_clone:
+            return
         folder = self.folder / "shipped" / group.folder
         try:
             for name, pin in group.shipped.items():
-                if not _matches(folder / name, pin):
-                    if _matches(group.path / name, pin):
-                        _write(folder / name, (group.path / name).read_bytes())
+                if not matches(folder / name, pin):
+                    if matches(group.path / name, pin):
+                        write_whole(folder / name, (group.path / name).read_bytes())
                     else:
                         (folder / name).unlink(missing_ok=True)  # of an earlier version
             if group.shipped and not _same(folder / "group.toml", group.path / "group.toml"):
-                _write(folder / "group.toml", (group.path / "group.toml").read_bytes())
+                write_whole(folder / "group.toml", (group.path / "group.toml").read_bytes())
             for file in folder.rglob("*"):
                 if file.is_file() and file.relative_to(folder).as_posix() not in (*group.shipped, "group.toml"):
                     file.unlink()
@@ -219,51 +230,73 @@ class Store:
         """Write a page to look at; its file. Raises Trouble."""
         file = self.folder / "pages" / name
         try:
-            _write(file, text.encode())
+            write_whole(file, text.encode())
         except OSError as error:
             raise NoPage(f"cannot write .learn/pages/{name}: {error.strerror}") from None
         return file
 
     def pristine(self, group: Group, name: str) -> bytes:
         """The file as it ships. Raises Trouble when no copy of it is left."""
-        for file in (self.folder / "shipped" / group.folder / name, group.path / name):
+        if not group.in_clone and curriculum.is_clone(group.root):
+            return Store(group.root).pristine(group.at_its_source(), name)
+        for file in (self.folder / "shipped" / group.folder / name, group.source / name):
             try:
                 data = file.read_bytes()
             except OSError:
                 continue
-            if _digest(data) == group.shipped[name]:
+            if digest(data) == group.shipped[name]:
                 return data
         raise Trouble(
-            f"{name} was changed before a pristine copy of it was taken",
-            f"git checkout -- groups/{group.folder}/{name}",
+            f"{name} was changed before a pristine copy of it was taken", curriculum.mend_of(group.source / name)
         )
 
-    def _set_aside(self) -> None:
-        aside = self.file.with_name(f"progress.json.broken-{_stamp()}")
+    @contextmanager
+    def _of_the_source(self, group: Group) -> Iterator[Path]:
+        """The group's folder as the installed curriculum has it; where that is a clone, somebody may learn in it."""
+        if curriculum.is_clone(group.root):
+            with Store(group.root).as_shipped(group.at_its_source()) as folder:
+                yield folder
+        else:
+            yield group.source
+
+    def kept(self) -> Path:
+        """A new folder, not made yet, for the learner's copies of what is replaced."""
+        return self.folder / "kept" / _stamp()
+
+    def set_aside(self, file: Path, meanwhile: str) -> None:
+        """Move a file of .learn/ that cannot be understood out of the way, and note what that means."""
+        if self.look_only:
+            return
+        aside = file.with_name(f"{file.name}.broken-{_stamp()}")
         try:
-            self.file.rename(aside)
+            file.rename(aside)
         except FileNotFoundError:
             return  # another process was quicker
         except OSError as error:
-            self._note(
-                f".learn/progress.json is broken and could not be moved away ({error.strerror}): going on without it"
+            self.note(
+                f".learn/{file.name} is broken and could not be moved away ({error.strerror}): going on without it"
             )
             return
-        self._note(f".learn/progress.json was broken: it is now {aside.name}, and `learn check` proves a pass again")
+        self.note(f".learn/{file.name} was broken: it is now {aside.name}, and {meanwhile}")
 
-    def _note(self, line: str) -> None:
+    def note(self, line: str) -> None:
+        """Have a line told when the command has ended."""
         if line not in self.notes:
             self.notes.append(line)
 
 
 class Course:
-    """A workspace as one learner has it: the groups, what they passed, and what is open to them."""
+    """A workspace as one learner has it: the groups, what they passed, and what is open to them.
 
-    def __init__(self, workspace: Path, here: Path | None = None) -> None:
+    `source` is the folder with the curriculum that counts.
+    """
+
+    def __init__(self, workspace: Path, here: Path | None = None, *, look_only: bool = False) -> None:
         self.workspace = workspace
         self.here = here or workspace
+        self.source = curriculum.source_of(workspace)
         self.groups = curriculum.read_groups(workspace)
-        self.store = Store(workspace)
+        self.store = Store(workspace, look_only=look_only)
         self.progress = self.store.load()
         self._opened = self.store.opened(self.groups)
 
@@ -289,18 +322,24 @@ class Course:
                 return place.group
         return None
 
+    def default(self) -> Group:
+        """The group that is meant where none is named: the one around, else the current one, else the last."""
+        return self._around() or self.current() or self._last()
+
     def chosen(self, name: str | None) -> Group:
         """The group that a command is about: the named one, else the one whose folder this is, else the current one.
 
         Raises UnknownName and Locked.
         """
-        group = curriculum.resolve(name, self.groups) if name else self._around() or self.current() or self._last()
+        group = curriculum.resolve(name, self.groups) if name else self.default()
         if first := self.waits_for(group):
             before = self.groups[first[0]]
             raise Locked(
                 f"group {group.number} is locked until group {before.number}, “{before.title}”, has passed",
                 f"learn check {before.id}",
             )
+        if not group.is_here:
+            raise Trouble(f"group {group.number} is not in this workspace yet", "learn init")
         return group
 
     def solved(self, name: str | None) -> Group:
@@ -324,7 +363,7 @@ class Course:
         Raises UnknownName and Locked.
         """
         if name and part is None:
-            default = self._around() or self.current() or self._last()
+            default = self.default()
             part = self._part(default, name, parts(default))
             if part in parts(default):
                 return self.chosen(default.id), part
@@ -351,6 +390,8 @@ class Course:
         group = self.current()
         if group is None:
             return Step("", "You have solved every group that is written. More are on their way.")
+        if not group.is_here:
+            return Step("learn init", "bring the group here")
         kept = self.of(group)
         if not kept.triggered_at and not kept.patterns:
             return Step("learn trigger", "watch the outage hit your service")
@@ -424,22 +465,30 @@ class Course:
         return tuple(
             file
             for file in ([name] if name else known)
-            if file not in group.shipped or not _matches(group.path / file, group.shipped[file])
+            if file not in group.shipped or not matches(group.path / file, group.shipped[file])
         )
+
+    def copies_that_differ(self, group: Group) -> tuple[str, ...]:
+        """What lies in the group's folder for reading alone, and is not as it ships, or is missing."""
+        names = [name for name, pin in group.shipped.items() if not group.is_own(name)]
+        found = [name for name in names if not matches(group.path / name, group.shipped[name])]
+        if not group.in_clone and not _same(group.path / "group.toml", group.source / "group.toml"):
+            found.append("group.toml")
+        return tuple(found)
 
     def reset(self, group: Group, files: tuple[str, ...]) -> Reset:
         """Put the files back as they ship, and keep the learner's copies. All or nothing. Raises Trouble."""
         fresh = {name: self.store.pristine(group, name) for name in files if name in group.shipped}
         removed = tuple(name for name in files if name not in group.shipped)
-        kept = self.store.folder / "kept" / _stamp() / group.folder
+        kept = self.store.kept() / group.folder
         any_kept = False
         try:
             for name in files:
                 if (group.path / name).exists():
-                    _write(kept / name, (group.path / name).read_bytes())
+                    write_whole(kept / name, (group.path / name).read_bytes())
                     any_kept = True
             for name, data in fresh.items():
-                _write(group.path / name, data)
+                write_whole(group.path / name, data)
             for name in removed:
                 (group.path / name).unlink(missing_ok=True)
         except OSError as error:
@@ -506,15 +555,18 @@ def pattern_verdicts(group: Group, outcome: GroupOutcome) -> dict[str, Verdict]:
     return verdicts
 
 
-def _decode(state: Any) -> dict[str, GroupProgress]:
-    """Raises ValueError, TypeError or AttributeError on anything that `_encode` does not write."""
+def _decode(state: Any, upgrade: str) -> dict[str, GroupProgress]:
+    """`upgrade` is the command to a later version of this program.
+
+    Raises ValueError, TypeError or AttributeError on anything that `_encode` does not write, and NewerState.
+    """
     version = state["version"] if isinstance(state, dict) and "version" in state else None
     if type(version) is not int or version < 1:
         raise ValueError("no version")
     if version > VERSION:
         raise NewerState(
             f".learn/progress.json has version {version}, and this Brownout reads version {VERSION}",
-            "git pull && make learn",
+            upgrade,
         )
     groups = {}
     for name, kept in state.get("groups", {}).items():
@@ -546,7 +598,7 @@ def _listed(value: Any) -> list[Any]:
     return value
 
 
-def _write(file: Path, data: bytes) -> None:
+def write_whole(file: Path, data: bytes) -> None:
     """Write the whole file or nothing: a crash at any moment leaves the old one or the new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
@@ -564,14 +616,14 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and one.read_bytes() == other.read_bytes()
 
 
-def _matches(file: Path, pin: str) -> bool:
+def matches(file: Path, pin: str) -> bool:
     try:
-        return _digest(file.read_bytes()) == pin
+        return digest(file.read_bytes()) == pin
     except OSError:
         return False
 
 
-def _digest(data: bytes) -> str:
+def digest(data: bytes) -> str:
     import hashlib  # slow to import: 10 ms
 
     return hashlib.sha256(data).hexdigest()

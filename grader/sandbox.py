@@ -36,6 +36,9 @@ DISKS = "/dev/shm"
 VIEW = "/view"
 """An empty folder, in which `host/confine.py`, which calls it by the same name, puts together what a host sees."""
 
+_CURRICULUM = Path(grader.__file__).parent / "shipped"
+"""In an installed package, the solutions lie below what an interpreter needs: nothing that is enclosed sees them."""
+
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
 _TMP_BYTES = str(512 * MIB)
 _NOBODY = "65534"
@@ -61,6 +64,8 @@ def enclose(arguments: Sequence[str], *, writable: Sequence[Path] = ()) -> list[
         command += ["--setenv", name, value]
     for path in system():
         command += ["--dev-bind" if path in _DEVICES else "--ro-bind", path, path]
+    if _CURRICULUM.is_dir():
+        command += ["--tmpfs", str(_CURRICULUM), "--remount-ro", str(_CURRICULUM)]
     for folder in writable:
         command += ["--bind", str(folder), str(folder)]
     return [*command, "--remount-ro", "/", "--chdir", "/", "--", sys.executable, "-I", "-B", *arguments]

@@ -17,7 +17,7 @@ IDS = [f"group-{number}" for number in TITLES]
 
 def group(number: int, prerequisites: tuple[str, ...] = ()) -> Group:
     folder = Path(f"groups/group-{number:02}-kettle")
-    return Group(f"group-{number}", number, folder, "", "", (), (), prerequisites, 0, {}, (), {}, {}, {})
+    return Group(f"group-{number}", number, folder, "", "", (), (), prerequisites, 0, {}, (), {}, {}, {}, folder)
 
 
 def test_a_group_is_read_as_its_toml_states_it(workspace: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_disk_that_takes_nothing_costs_one_line(workspace: Path, monkeypatch: 
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    monkeypatch.setattr(progress, "_write", refuse)
+    monkeypatch.setattr(progress, "write_whole", refuse)
     store = Store(workspace)
     store.update(lambda groups: groups.update({"group-1": GroupProgress()}))
     store.update(lambda groups: groups.update({"group-2": GroupProgress()}))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from grader.curriculum import Group, read_group
@@ -20,6 +21,7 @@ from grader.outcome import (
     TriggerOutcome,
     Verdict,
 )
+from grader.verify import pins
 from grader.verify.bounds import Calibration, Distance, Nearest
 from grader.verify.proof import GroupProof, Proof
 
@@ -66,7 +68,8 @@ shape = "Whistle(kettle).blow()"
 
 
 def add_group(workspace: Path, number: int, title: str, prerequisites: Sequence[str] = ()) -> Path:
-    """Write a group with two stages of one pattern each."""
+    """Write a group with two stages of one pattern each, into a workspace that carries its own curriculum."""
+    (workspace / "grader").mkdir(parents=True, exist_ok=True)
     folder = workspace / "groups" / f"group-{number:02}-kettle"
     for name, text in SHIPPED.items():
         file = folder / name
@@ -111,6 +114,30 @@ unit = "s"
         "utf-8",
     )
     return folder
+
+
+def add_package(folder: Path) -> Path:
+    """Write a curriculum of groups 1 and 2, with a solution of the first, as an installed package has it."""
+    for number, title in ((1, "The kettle boils over"), (2, "The cup is filled twice")):
+        pins.write(add_group(folder, number, title))
+    (folder / "grader").rmdir()
+    shutil.copytree(Path(__file__).parents[1] / "templates", folder / "templates")
+    solution = folder / "solutions" / "group-01-kettle"
+    shutil.copytree(folder / "groups" / "group-01-kettle" / "service", solution / "reference" / "service")
+    (solution / "NOTES.md").write_text("A lid costs a lid.\n", "utf-8")
+    return folder
+
+
+def change(package: Path, number: int, files: Mapping[str, str | None]) -> None:
+    """Another version of a group: these files are other or new, or gone where there is no text. Pins go with them."""
+    group = package / "groups" / f"group-{number:02}-kettle"
+    for name, text in files.items():
+        if text is None:
+            (group / name).unlink()
+        else:
+            (group / name).parent.mkdir(parents=True, exist_ok=True)
+            (group / name).write_text(text, "utf-8")
+    pins.write(group)
 
 
 LOOK = """\

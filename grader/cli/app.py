@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
+from grader.cli.candidates import files, groups, open_groups, parts, patterns, shells, solved_groups, tests
 from grader.cli.ending import PipeClosed, Usage
 from grader.cli.line import Call
 
 GroupName = Annotated[
     str | None,
     typer.Argument(
-        metavar="GROUP", help="2, group-2, or its folder. Without it: the one you are in, or the current one."
+        autocompletion=open_groups,
+        metavar="GROUP",
+        help="2, group-2, or its folder. Without it: the one you are in, or the current one.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON (grader/report/schema.json says how).")]
@@ -27,14 +30,23 @@ StageNumber = Annotated[
 ]
 Html = Annotated[bool, typer.Option("--html", help="Also as a page, which stands alone.")]
 TestName = Annotated[
-    str | None, typer.Argument(metavar="TEST", help="Such as test_health_answers. Without it: the first that is red.")
+    str | None,
+    typer.Argument(
+        autocompletion=tests, metavar="TEST", help="Such as test_health_answers. Without it: the first that is red."
+    ),
 ]
 All = Annotated[bool, typer.Option("--all", help="Show every stage and every failure.")]
 PatternName = Annotated[
-    str | None, typer.Argument(metavar="PATTERN", help="Such as timeout. Without it: the first that is red.")
+    str | None,
+    typer.Argument(
+        autocompletion=patterns, metavar="PATTERN", help="Such as timeout. Without it: the first that is red."
+    ),
 ]
 FileName = Annotated[
-    str | None, typer.Argument(metavar="FILE", help="Such as service/app.py. Without it: all that you changed.")
+    str | None,
+    typer.Argument(
+        autocompletion=files, metavar="FILE", help="Such as service/app.py. Without it: all that you changed."
+    ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="One seed, and no timing: what every `make test` proves.")]
 FirstSeed = Annotated[
@@ -42,21 +54,41 @@ FirstSeed = Annotated[
 ]
 Seeds = Annotated[int, typer.Option("--seeds", metavar="N", min=1, max=1000, help="How many seeds.")]
 AnyGroupName = Annotated[
-    str | None, typer.Argument(metavar="GROUP", help="2, group-2, or its folder. Without it: every group.")
+    str | None,
+    typer.Argument(autocompletion=groups, metavar="GROUP", help="2, group-2, or its folder. Without it: every group."),
 ]
 SolvedName = Annotated[
-    str | None, typer.Argument(metavar="GROUP", help="2, group-2, or its folder. Without it: the last that passed.")
+    str | None,
+    typer.Argument(
+        autocompletion=solved_groups,
+        metavar="GROUP",
+        help="2, group-2, or its folder. Without it: the last that passed.",
+    ),
 ]
 PartName = Annotated[
     str | None,
-    typer.Argument(metavar="FILE", help="Such as service/app.py, or a mistake's name: that line by line, and no more."),
+    typer.Argument(
+        autocompletion=parts,
+        metavar="FILE",
+        help="Such as service/app.py, or a mistake's name: that line by line, and no more.",
+    ),
+]
+Shell = Annotated[
+    str | None, typer.Argument(autocompletion=shells, metavar="SHELL", help="Without it: that of $SHELL.")
+]
+NewFolder = Annotated[
+    str | None,
+    typer.Argument(metavar="DIR", help="Such as brownout. Without it: the workspace you are in, or this folder."),
 ]
 NewNumber = Annotated[str | None, typer.Argument(metavar="NUMBER", help="Such as 13.")]
 NewTitle = Annotated[str | None, typer.Argument(metavar="TITLE", help="What hurts: “Queues overflow”.")]
 Handed = Annotated[
     list[Path], typer.Argument(metavar="PATH…", help="Submissions, or folders of them: folders, archives, git clones.")
 ]
-Graded = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="Of which group they are: group-2.")]
+Graded = Annotated[
+    str | None,
+    typer.Option("--group", autocompletion=groups, metavar="GROUP", help="Of which group they are: group-2."),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the reports go, and what is known so far.")]
 Roster = Annotated[
     Path | None, typer.Option("--roster", metavar="CSV", help="Who should hand in: a column id, and perhaps name.")
@@ -104,6 +136,14 @@ def status(context: typer.Context, as_json: Json = False) -> int:
     if as_json:
         raise Usage("--json comes after the command", f"learn {context.invoked_subcommand} --json")
     return 0
+
+
+@app.command()
+def init(folder: NewFolder = None, as_json: Json = False) -> int:
+    """Make a workspace, or bring one up to date."""
+    from grader.cli.init import command
+
+    return command(folder, as_json=as_json)
 
 
 @app.command()
@@ -235,3 +275,11 @@ def new(number: NewNumber = None, title: NewTitle = None, as_json: Json = False)
     from grader.cli.new import command
 
     return command(number, title, as_json=as_json)
+
+
+@app.command()
+def completion(shell: Shell = None, as_json: Json = False) -> int:
+    """Completion for your shell: bash, zsh or fish."""
+    from grader.cli.completion import command
+
+    return command(shell, as_json=as_json)

@@ -13,6 +13,7 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
     course = desk.course()
     chosen = course.chosen(group)
     seed = course.seed(chosen) if seed is None else seed
+    desk.compare_copies(course, chosen)
 
     from grader.report.causes import first_shown
     from grader.report.ink import ink
@@ -29,9 +30,9 @@ def command(group: str | None = None, *, seed: int | None = None, show_all: bool
         outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
         if not show_all:
             live.say("looking for the shortest history that fails …")
-            outcome = retold(outcome, chosen, course.workspace, pristine, first_shown(outcome))
+            outcome = retold(outcome, chosen, course.source, pristine, first_shown(outcome))
     recorded = course.record(chosen, outcome)
-    looks_like = recognise(course.workspace, chosen, outcome)
+    looks_like = recognise(course.source, chosen, outcome)
     code = Exit.OURS if spoilt(outcome) else Exit.PASSED if recorded.passed else Exit.FAILED
     if as_json:
         from grader.report import machine

@@ -16,16 +16,28 @@ if TYPE_CHECKING:
 
 def course() -> Course:
     """The course of the workspace around the current folder. Raises NoWorkspace."""
+    return Course(find_workspace(here()), here())
+
+
+def here() -> Path:
+    """The current folder. Raises NoWorkspace when it is gone."""
     try:
-        here = Path.cwd()
+        return Path.cwd()
     except FileNotFoundError:
-        raise NoWorkspace("this folder no longer exists", "cd path/to/brownout") from None
-    return Course(find_workspace(here), here)
+        raise NoWorkspace("this folder no longer exists") from None
 
 
 def any_groups(course: Course, name: str | None) -> list[Group]:
     """The groups that an author's command is about, locked or not: the named one, or all. Raises UnknownName."""
     return [resolve(name, course.groups)] if name else list(course.groups.values())
+
+
+def compare_copies(course: Course, group: Group) -> None:
+    """Have it told when something that is here for reading is not what counts."""
+    if course.copies_that_differ(group):
+        from grader import workspace
+
+        workspace.compare_copies(course, group)
 
 
 def show(text: str) -> None:
@@ -52,4 +64,9 @@ def finish_json(course: Course, answer: machine.AnyAnswer) -> int:
 
 def from_here(course: Course, file: Path) -> str:
     """The file as one would type it in the current folder."""
-    return os.path.relpath(file, course.here)
+    return relative(file, course.here)
+
+
+def relative(file: Path, folder: Path) -> str:
+    """The file as one would type it in a folder."""
+    return os.path.relpath(file, folder)

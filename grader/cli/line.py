@@ -7,8 +7,12 @@ short ones, --help, and whatever is wrong. A test holds that both ways lead to t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
+
+ASKED = "_LEARN_COMPLETE"
+"""The variable by which a shell asks what may come next."""
 
 JSON = {"--json": "as_json"}
 
@@ -21,6 +25,7 @@ class Line(NamedTuple):
 
 
 LINES = {
+    "init": Line(1, JSON),
     "next": Line(1, JSON),
     "trigger": Line(1, {"--html": "html", **JSON}),
     "check": Line(1, {"--all": "show_all", **JSON}),
@@ -32,6 +37,7 @@ LINES = {
     "verify": Line(1, {"--quick": "quick", **JSON}),
     "calibrate": Line(1, JSON),
     "new": Line(2, JSON),
+    "completion": Line(1, JSON),
 }
 STATUS = Line(0, JSON)  # `learn` alone
 ALWAYS_TYPERS = ("grade",)  # never without an option that has a value
@@ -56,6 +62,10 @@ def run(words: Sequence[str]) -> int:
     from grader.cli.ending import explain, prepare
 
     prepare()
+    if ASKED in os.environ:
+        from grader.cli.completion import answer
+
+        return answer()
     try:
         if call := plain(words):
             return call()

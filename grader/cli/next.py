@@ -6,7 +6,7 @@ import sys
 
 from grader.cli import desk
 from grader.cli.ending import Exit
-from grader.curriculum import BrokenGroup
+from grader.curriculum import BrokenGroup, mend_of, shown
 
 
 def command(group: str | None = None, *, as_json: bool = False) -> int:
@@ -16,11 +16,12 @@ def command(group: str | None = None, *, as_json: bool = False) -> int:
         course.store.preserve(written)
     markdown = ""
     if chosen:
+        file = chosen.source / "README.md"
+        desk.compare_copies(course, chosen)
         try:
-            markdown = (chosen.path / "README.md").read_text("utf-8")
+            markdown = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            file = f"groups/{chosen.folder}/README.md"
-            raise BrokenGroup(f"cannot read {file}: {error}", f"git checkout -- {file}") from None
+            raise BrokenGroup(f"cannot read {shown(file)}: {error}", mend_of(file)) from None
     if as_json:
         from grader.report import machine
 

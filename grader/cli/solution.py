@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from grader import workspace
 from grader.cli import desk
 from grader.cli.ending import Exit
 
@@ -15,7 +16,8 @@ def command(group: str | None = None, part: str | None = None, *, as_json: bool 
     from grader.report.ink import ink
     from grader.verify.solution import Compared, compare
 
-    found = compare(chosen, course.workspace)
+    found = compare(chosen, course.source)
+    workspace.lay_solution(course, chosen)
     paint = ink(sys.stdout)
     if part is not None:
         shown = found.part(part, f"learn solution {chosen.id}")

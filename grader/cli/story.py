@@ -38,7 +38,7 @@ def command(
         outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
         causes = told_of(outcome, name, all_of_a_stage=html)
         live.say("looking for the shortest history that fails …")
-        outcome = retold(outcome, chosen, course.workspace, pristine, [same[0].id for same in causes])
+        outcome = retold(outcome, chosen, course.source, pristine, [same[0].id for same in causes])
     causes = told_of(outcome, name, all_of_a_stage=html)
     page = None
     if html and causes:

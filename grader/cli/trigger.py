@@ -29,6 +29,7 @@ def command(
             f"group {chosen.number} has no stage {stage}: its last one is {last}", f"learn trigger --stage {last}"
         )
     seed = course.seed(chosen) if seed is None else seed
+    desk.compare_copies(course, chosen)
 
     from grader.story.trigger import play
 

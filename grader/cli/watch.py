@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from grader.cli import desk, hint, status, story, trigger
-from grader.cli.ending import Exit, explain, say
+from grader.cli.ending import Exit, explain, say, warn
 from grader.cli.keys import pressed
 from grader.curriculum import Trouble
 from grader.progress import spoilt
@@ -15,6 +15,9 @@ from grader.progress import spoilt
 def command(group: str | None = None, *, seed: int | None = None, as_json: bool = False) -> int:
     course = desk.course()
     chosen = course.chosen(group)
+    desk.compare_copies(course, chosen)
+    for line in () if as_json else course.store.notes:
+        warn(line)
 
     from grader.report import machine
     from grader.report.ink import ink
@@ -57,10 +60,10 @@ def command(group: str | None = None, *, seed: int | None = None, as_json: bool 
                 case Judged():
                     last, outcome = event, event.outcome
                     code = Exit.OURS if spoilt(outcome) else Exit.PASSED if event.recorded.passed else Exit.FAILED
-                    looks_like = recognise(course.workspace, chosen, outcome)
+                    looks_like = recognise(course.source, chosen, outcome)
                     if as_json:
                         result = machine.check(chosen, outcome, event.recorded, looks_like)
-                        say(machine.line(machine.Watch(exit=code, result=result)))
+                        say(machine.line(machine.Watch(exit=code, result=result, notes=list(course.store.notes))))
                         continue
                     say(screen(chosen, outcome, event.recorded, paint, looks_like))
                     say(keys(paint) if terminal else "")

@@ -23,6 +23,7 @@ from grader.verify.bounds import Calibration
 from grader.verify.proof import GroupProof
 from grader.verify.signature import Mistake
 from grader.verify.solution import Solution
+from grader.workspace import Changes, Laid
 
 if TYPE_CHECKING:
     from grader.grade.book import Book
@@ -84,6 +85,17 @@ class StatusResult(Struct, kw_only=True):
     groups: Annotated[list[GroupStatus], Meta(description="in the recommended order")]
     current: Annotated[str | None, Meta(description="id of the group to work on")]
     next: NextStep
+    changes: Annotated[Changes | None, Meta(description="what `learn` has not told yet of a new curriculum")] = None
+
+
+class InitResult(Struct, kw_only=True):
+    folder: Annotated[str, Meta(description="the workspace, as it was named")]
+    laid: Laid
+
+
+class CompletionResult(Struct, kw_only=True):
+    shell: str
+    script: str
 
 
 class NextResult(Struct, kw_only=True):
@@ -173,6 +185,18 @@ class Status(Answer, tag="status"):
     result: StatusResult | None = None
 
 
+class Init(Answer, tag="init"):
+    """`learn init`"""
+
+    result: InitResult | None = None
+
+
+class Completion(Answer, tag="completion"):
+    """`learn completion`"""
+
+    result: CompletionResult | None = None
+
+
 class Next(Answer, tag="next"):
     """`learn next`"""
 
@@ -249,6 +273,7 @@ class New(Answer, tag="new"):
 
 AnyAnswer = (
     Status
+    | Init
     | Next
     | Trigger
     | Check
@@ -261,9 +286,11 @@ AnyAnswer = (
     | Verify
     | Calibrate
     | New
+    | Completion
 )
 ANSWERS: dict[str, type[AnyAnswer]] = {
     "status": Status,
+    "init": Init,
     "next": Next,
     "trigger": Trigger,
     "check": Check,
@@ -276,6 +303,7 @@ ANSWERS: dict[str, type[AnyAnswer]] = {
     "verify": Verify,
     "calibrate": Calibrate,
     "new": New,
+    "completion": Completion,
 }
 
 
@@ -299,12 +327,13 @@ def refused(command: str, code: int, what: str, mend: str = "") -> AnyAnswer:
     return ANSWERS[command](exit=code, error=Error(what=what, mend=mend))
 
 
-def status(course: Course) -> StatusResult:
+def status(course: Course, changes: Changes | None = None) -> StatusResult:
     current = course.current()
     return StatusResult(
         groups=[_group(course, place) for place in course.places],
         current=current.id if current else None,
         next=_next(course),
+        changes=changes,
     )
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from grader.curriculum import Group, Place, Stage
+from typing import TYPE_CHECKING
+
+from grader.curriculum import Group, Place, Stage, upgrade_of
 from grader.outcome import Verdict
 from grader.progress import Course
 from grader.report.ink import Ink
 
+if TYPE_CHECKING:
+    from grader.workspace import Changes
+
 _TITLE = 48  # columns for a group's title
 
 
-def screen(course: Course, ink: Ink) -> str:
+def screen(course: Course, ink: Ink, changes: Changes | None = None) -> str:
+    """`changes`: what there is to tell of the curriculum."""
     rows = [_heading(course, ink), ""]
     together = False
     for place in course.places:
@@ -21,6 +27,10 @@ def screen(course: Course, ink: Ink) -> str:
     if group := course.current():
         rows += ["", ink.bold(f"Group {group.number} · {group.title}")]
         rows += [row for stage in group.stages for row in _stage(course, group, stage, ink)]
+    if changes:
+        from grader.report.workspace import changed
+
+        rows += ["", *changed(changes, upgrade_of(course.workspace), ink)]
     return "\n".join([*rows, "", *next_step(course, ink)]) + "\n"
 
 

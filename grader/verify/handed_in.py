@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.curriculum import BrokenGroup, Group, Trouble
+from grader.curriculum import BrokenGroup, Group, Trouble, mend_of, shown
 from grader.verify.patch import BadPatch, Patch, read
 
 SHORT_CUTS = ("always-retry", "always-deny", "memorised")
@@ -73,9 +73,9 @@ class HandedIn:
         return self.designs["reference"]
 
 
-def read_all(group: Group, workspace: Path) -> HandedIn:
+def read_all(group: Group, source: Path) -> HandedIn:
     """Raises Trouble without a reference, and BrokenGroup for a table that does not say what it must."""
-    solutions = folder(group, workspace)
+    solutions = folder(group, source)
     if not (solutions / "reference").is_dir():
         raise Trouble(f"there is nothing to prove {group.id} with: no solutions/{group.folder}/reference/", "learn")
     designs = {"reference": solutions / "reference"}
@@ -86,9 +86,9 @@ def read_all(group: Group, workspace: Path) -> HandedIn:
     return HandedIn(designs, wrong, broken, short_cuts, defects)
 
 
-def folder(group: Group, workspace: Path) -> Path:
-    """Where the group's solutions are."""
-    return workspace / "solutions" / group.folder
+def folder(group: Group, source: Path) -> Path:
+    """Where the group's solutions are, in the curriculum that has them."""
+    return source / "solutions" / group.folder
 
 
 def read_wrong(solutions: Path) -> tuple[tuple[WrongFix, ...], tuple[str, ...]]:
@@ -129,17 +129,17 @@ def _wrong_fix(file: Path) -> WrongFix:
 
 
 def _tables(group: Group) -> tuple[dict[str, Band], dict[str, str]]:
-    file = f"groups/{group.folder}/group.toml"
-    table = tomllib.loads((group.path / "group.toml").read_text("utf-8"))
+    file = group.source / "group.toml"
+    table = tomllib.loads(file.read_text("utf-8"))
     bands = {}
     for test, entry in table.get("broken", {}).items():
         try:
             bands[test] = _band(test, entry)
         except (KeyError, TypeError, ValueError) as error:
-            raise BrokenGroup(f"{file}: [broken] {test} is wrong: {error}", f"git checkout -- {file}") from None
+            raise BrokenGroup(f"{shown(file)}: [broken] {test} is wrong: {error}", mend_of(file)) from None
     short_cuts = table.get("short-cuts", {})
     if not isinstance(short_cuts, dict) or not all(isinstance(value, str) for value in short_cuts.values()):
-        raise BrokenGroup(f"{file}: [short-cuts] names a wrong fix for each short cut", f"git checkout -- {file}")
+        raise BrokenGroup(f"{shown(file)}: [short-cuts] names a wrong fix for each short cut", mend_of(file))
     return bands, short_cuts
 
 

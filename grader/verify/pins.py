@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from pathlib import Path
 
 from grader import curriculum
@@ -33,10 +34,20 @@ def write(folder: Path) -> None:
     file.write_text(f"{rest}\n\n[shipped]\n{table}\n", "utf-8")
 
 
+def unlike(folder: Path) -> list[str]:
+    """The files below a group's folder that are not as they are pinned."""
+    pinned, found = curriculum.read_group(folder / "group.toml").shipped, pins(folder)
+    return sorted(name for name in {*pinned, *found} if pinned.get(name) != found.get(name))
+
+
 def main() -> None:
-    """`python -m grader.verify.pins`: all groups of the workspace around the current folder."""
-    for file in sorted(curriculum.find_workspace(Path.cwd()).glob("groups/*/group.toml")):
-        write(file.parent)
+    """`python -m grader.verify.pins [--check]`: all groups of the workspace around the current folder."""
+    folders = [file.parent for file in sorted(curriculum.find_workspace(Path.cwd()).glob("groups/*/group.toml"))]
+    if sys.argv[1:] != ["--check"]:
+        for folder in folders:
+            write(folder)
+    elif found := [f"groups/{folder.name}/{name}" for folder in folders for name in unlike(folder)]:
+        sys.exit(f"✗ not as it is pinned: {', '.join(found)}. Run: git stash, or make pins")
 
 
 if __name__ == "__main__":

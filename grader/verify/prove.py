@@ -65,11 +65,11 @@ def prove(
             outcomes=outcomes,
             misfits=variants.misfits,
             unpinned=tuple(shipped.unpinned(group)),
-            stale=quick and not signature.is_current(group, course.workspace),
+            stale=quick and not signature.is_current(group, course.source),
             seconds=None if quick else {name: variants.cold(name, first) for name in (SHIPPED, *wanted.designs)},
         )
         proofs = proof.judge(evidence)
-        if not quick and proofs[2].passed and _write_signatures(course, group, evidence):
+        if not quick and group.in_clone and proofs[2].passed and _write_signatures(course, group, evidence):
             notes.append(f"solutions/{group.folder}/wrong/signatures.json is brought up to date")
     return GroupProof(group.id, quick, seeds, proofs, time.monotonic() - began, tuple(notes))
 
@@ -110,7 +110,7 @@ class _Variants:
         self._scratch.cleanup()
 
     def _lay_out(self, scratch: Path) -> None:
-        self.handed_in = handed_in.read_all(self._group, self._course.workspace)
+        self.handed_in = handed_in.read_all(self._group, self._course.source)
         self.shipped = scratch / "shipped" / self._group.folder
         shipped.lay_out(self._course.store, self._group, self.shipped)
         self.folders = {SHIPPED: self.shipped, **self.handed_in.designs}
@@ -149,4 +149,4 @@ def _write_signatures(course: Course, group: Group, evidence: Evidence) -> bool:
     for fix in evidence.handed_in.wrong:
         runs = [outcome for run, outcome in evidence.of(fix.name, *signature.SEEDS) if run.only is None]
         measured[fix.name] = (fix.belief, [signature.of(outcome) for outcome in runs])
-    return signature.write(group, course.workspace, measured)
+    return signature.write(group, course.source, measured)

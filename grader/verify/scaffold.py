@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from grader.curriculum import Group, Trouble, read_groups
+from grader.curriculum import Group, Trouble, is_clone, read_groups
 from grader.verify import pins
 
 NUMBER, TITLE = "0", "Untitled"
@@ -17,6 +17,8 @@ MOST = 99
 
 def write(workspace: Path, number: int, title: str) -> Group:
     """Write groups/FOLDER and solutions/FOLDER, pinned. Raises Trouble for a number or a title that will not do."""
+    if not is_clone(workspace):
+        raise Trouble("a group is written in a clone of Brownout, and this workspace is none", "cd path/to/brownout")
     template = workspace / "templates" / "group"
     if not (template / "task" / "group.toml").is_file():
         raise Trouble("there is no templates/group/ here to begin with", "git checkout -- templates")

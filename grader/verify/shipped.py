@@ -23,16 +23,16 @@ def lay_out(store: Store, group: Group, folder: Path) -> None:
         try:
             file.write_bytes(store.pristine(group, name))
         except Trouble:
-            if name in own or not (group.path / name).is_file():
+            if name in own or not (group.source / name).is_file():
                 raise
-            shutil.copyfile(group.path / name, file)
+            shutil.copyfile(group.source / name, file)
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(group.path / "group.toml", folder / "group.toml")
+    shutil.copyfile(group.source / "group.toml", folder / "group.toml")
 
 
 def unpinned(group: Group) -> list[str]:
     """The files of the group that differ from their pin, have none, or are missing; a learner's own files aside."""
-    own = set(group.own_files(group.path))
-    found = {name: pin for name, pin in pins.pins(group.path).items() if name not in own}
-    missing = [name for name in group.shipped if not (group.path / name).is_file()]
+    own = set(group.own_files(group.source))
+    found = {name: pin for name, pin in pins.pins(group.source).items() if name not in own}
+    missing = [name for name in group.shipped if not (group.source / name).is_file()]
     return sorted({*missing, *(name for name, pin in found.items() if group.shipped.get(name) != pin)})

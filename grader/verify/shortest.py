@@ -16,11 +16,12 @@ from grader.outcome import GroupOutcome
 from grader.verify import handed_in
 
 
-def retold(
-    outcome: GroupOutcome, group: Group, workspace: Path, pristine: Path, tests: Collection[str]
-) -> GroupOutcome:
-    """The outcome, in which the tests with these ids tell of the shortest history that fails in the same way."""
-    reference = handed_in.folder(group, workspace) / "reference"
+def retold(outcome: GroupOutcome, group: Group, source: Path, pristine: Path, tests: Collection[str]) -> GroupOutcome:
+    """The outcome, in which the tests with these ids tell of the shortest history that fails in the same way.
+
+    `source` has the curriculum.
+    """
+    reference = handed_in.folder(group, source) / "reference"
     if not tests or not reference.is_dir():
         return outcome
     again = suite.run(

@@ -1,7 +1,7 @@
 """Which mistake is this? A wrong fix is known by the incident tests that it fails and the codes they fail with.
 
 The signatures are measured by the full proof, and kept in solutions/GROUP/wrong/signatures.json. A learner's failures
-are recognised only when they are the same to the last test; a workspace without solutions/ recognises nothing.
+are recognised only when they are the same to the last test; a curriculum without solutions/ recognises nothing.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def of(outcome: GroupOutcome, stages: int | None = None) -> Signature:
     }
 
 
-def recognise(workspace: Path, group: Group, outcome: GroupOutcome) -> tuple[Mistake, ...]:
+def recognise(source: Path, group: Group, outcome: GroupOutcome) -> tuple[Mistake, ...]:
     """The wrong fixes that fail exactly as this run does, up to its first red stage; none when it is but a guess."""
     red = [test.stage for test in outcome.tests if test.verdict is not Verdict.PASSED]
     if not red:
         return ()
-    known = _read(_file(workspace, group))
+    known = _read(_file(source, group))
     shown = of(outcome, stages=min(red))
     within = {test.id for test in outcome.tests if test.stage <= min(red)}
     found = []
@@ -66,18 +66,18 @@ def digest(group: Group, solutions: Path) -> str:
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
-def is_current(group: Group, workspace: Path) -> bool:
+def is_current(group: Group, source: Path) -> bool:
     """Whether the file was measured on what is there now."""
-    file = _file(workspace, group)
+    file = _file(source, group)
     try:
         return bool(json.loads(file.read_bytes())["digest"] == digest(group, file.parents[1]))
     except (OSError, ValueError, TypeError, KeyError):
         return False
 
 
-def write(group: Group, workspace: Path, measured: Mapping[str, tuple[str, Sequence[Signature]]]) -> bool:
+def write(group: Group, source: Path, measured: Mapping[str, tuple[str, Sequence[Signature]]]) -> bool:
     """Keep what was measured, by wrong fix: its belief and its signatures. Whether that changed the file."""
-    file = _file(workspace, group)
+    file = _file(source, group)
     wrong = {}
     for name, (belief, signatures) in sorted(measured.items()):
         distinct = [dict(some) for some in sorted({tuple(sorted(one.items())) for one in signatures})]
@@ -89,8 +89,8 @@ def write(group: Group, workspace: Path, measured: Mapping[str, tuple[str, Seque
     return True
 
 
-def _file(workspace: Path, group: Group) -> Path:
-    return workspace / "solutions" / group.folder / "wrong" / "signatures.json"
+def _file(source: Path, group: Group) -> Path:
+    return source / "solutions" / group.folder / "wrong" / "signatures.json"
 
 
 def _read(file: Path) -> dict[str, tuple[str, list[Signature]]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import curriculum
-from grader.curriculum import Group, Trouble
+from grader.curriculum import Group, Trouble, mend_of
 from grader.verify import handed_in
 from grader.verify.handed_in import WrongFix
 
@@ -35,7 +35,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Folders are relative to the workspace."""
+    """Folders are relative to the workspace, and to the curriculum that has them alike."""
 
     reference: str
     designs: tuple[str, ...]
@@ -53,19 +53,19 @@ class Solution:
         return parts[alike[0]]
 
 
-def compare(group: Group, workspace: Path) -> Solution:
-    """Raises Trouble in a workspace without the group's solution."""
-    solutions = handed_in.folder(group, workspace)
+def compare(group: Group, source: Path) -> Solution:
+    """`source` has the curriculum. Raises Trouble where the group's solution is missing."""
+    solutions = handed_in.folder(group, source)
     reference = solutions / "reference"
     if not reference.is_dir():
-        raise Trouble(f"solutions/{group.folder}/ is missing here", f"git checkout -- solutions/{group.folder}")
+        raise Trouble(f"solutions/{group.folder}/ is missing here", mend_of(solutions))
     names = sorted({*group.own_files(group.path), *group.own_files(reference)})
     wrong, _ = handed_in.read_wrong(solutions)
     notes = solutions / "NOTES.md"
     designs = sorted((solutions / "designs").glob("*/"))
     return Solution(
-        reference=reference.relative_to(workspace).as_posix(),
-        designs=tuple(folder.relative_to(workspace).as_posix() for folder in designs),
+        reference=reference.relative_to(source).as_posix(),
+        designs=tuple(folder.relative_to(source).as_posix() for folder in designs),
         files=tuple(_compared(name, group.path / name, reference / name) for name in names),
         lessons=tuple(_lesson(fix, solutions) for fix in sorted(wrong, key=lambda fix: fix.caught_by[0])),
         notes=notes.read_text("utf-8") if notes.is_file() else "",

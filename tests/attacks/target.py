@@ -140,6 +140,7 @@ def app(*, at_import: str = "", at_start: str = "pass", in_handler: str = "pass"
 
 
 def make(workspace: Path) -> Group:
+    (workspace / "grader").mkdir(parents=True, exist_ok=True)  # the workspace carries its own curriculum
     folder = workspace / "groups" / "group-01-kettle"
     files = {
         "README.md": "# The kettle is attacked\n",

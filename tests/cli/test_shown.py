@@ -83,7 +83,7 @@ STYLES = {
         "group-1", HEALTH, edited("service/app.py", FIRST, f"import nowhere_to_be_found\n{FIRST}")
     ),
     "a syntax error": Style("group-1", HEALTH, edited("service/app.py", FIRST, f"def broken(:\n{FIRST}")),
-    "an infinite loop": Style("group-1", HEALTH, in_health("while True:\n            pass")),
+    "an infinite loop": Style("group-1", HEALTH, in_health("while True: pass")),
     "a service that never starts": Style(
         "group-1",
         HEALTH,

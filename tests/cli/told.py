@@ -1,7 +1,8 @@
 """`learn` with a suite that answers what TOLD says: `python told.py WORDS…`.
 
-TOLD is a comma-separated list of verdicts (the last stands for the rest), or `crash`, `ours`, or `slow`, which waits
-for a file named `go` in the current folder.
+SHIPPED is the folder of a made-up installed curriculum; without it, that is the clone. TOLD is a comma-separated list
+of verdicts (the last stands for the rest), or `crash`, `ours`, or `slow`, which waits for a file named `go` in the
+current folder.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from grader import curriculum
 from grader.cli import main
 from grader.curriculum import Group
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 from tests import workspaces
 
 
-def run(group: Group, *, seed: int, on_test: Callable[[TestOutcome], None], **_: Any) -> GroupOutcome:
+def run(group: Group, *, seed: int, on_test: Callable[[TestOutcome], None] = lambda _: None, **_: Any) -> GroupOutcome:
     told = os.environ.get("TOLD", "passed")
     if told == "crash":
         raise KeyError("a mistake\nof ours")
@@ -42,6 +44,8 @@ def run(group: Group, *, seed: int, on_test: Callable[[TestOutcome], None], **_:
 
 
 if __name__ == "__main__":
+    if shipped := os.environ.get("SHIPPED"):
+        curriculum._SHIPPED = Path(shipped)
     suite: Any = ModuleType("grader.suite")
     suite.run = run
     sys.modules["grader.suite"] = suite
