@@ -14,12 +14,19 @@ def command(group: str | None = None, part: str | None = None, *, as_json: bool 
     chosen = course.solved(group)
 
     from grader.report.ink import ink
-    from grader.verify.solution import Compared, compare
+    from grader.verify.solution import OWN, Compared, begin_own, compare
 
     found = compare(chosen, course.source)
     workspace.lay_solution(course, chosen)
     paint = ink(sys.stdout)
-    if part is not None:
+    if part == OWN:
+        file = desk.from_here(course, begin_own(chosen))
+        if not as_json:
+            from grader.report.solution import own_screen
+
+            return desk.finish(course, own_screen(file, paint))
+        found = compare(chosen, course.source)
+    elif part is not None:
         shown = found.part(part, f"learn solution {chosen.id}")
         if not as_json:
             from grader.report.solution import diff_screen, lesson_screen

@@ -9,7 +9,7 @@ from grader.curriculum import Group
 from grader.outcome import TriggerOutcome
 from grader.report import briefing, trigger
 from grader.report.ink import Ink, clean
-from grader.verify.solution import Compared, Lesson, Solution
+from grader.verify.solution import OWN, Compared, Lesson, Solution
 
 
 def screen(group: Group, solution: Solution, outcomes: Sequence[TriggerOutcome], ink: Ink) -> str:
@@ -21,6 +21,7 @@ def screen(group: Group, solution: Solution, outcomes: Sequence[TriggerOutcome],
         rows += ["", ink.heading("The mistakes that others make"), *_lessons(group, solution.lessons, ink)]
     if solution.notes:
         rows += ["", briefing.render(solution.notes, ink).rstrip()]
+    rows += ["", ink.heading("Your own trade-offs"), *_own(group, solution, ink)]
     return "\n".join(rows) + "\n"
 
 
@@ -39,6 +40,19 @@ def lesson_screen(lesson: Lesson, ink: Ink) -> str:
         rows += textwrap.wrap(clean(text), ink.width - 2)
     rows += ["", f"{ink.bad('- the reference')}   {ink.good('+ the mistake')}", ""]
     return "\n".join([*rows, *(_painted(line, ink) for line in lesson.diff)]) + "\n"
+
+
+def own_screen(file: str, ink: Ink) -> str:
+    """Where the learner's own page is."""
+    return f"{ink.command(file)}: what you chose, what it costs, and when you would choose otherwise.\n"
+
+
+def _own(group: Group, solution: Solution, ink: Ink) -> Iterator[str]:
+    if solution.own:
+        yield briefing.render(solution.own, ink).rstrip()
+    else:
+        yield "  What did you choose, what does it cost, and when would you choose otherwise?"
+        yield f"  {ink.dim('a page for that, if you like:')}  {ink.command(f'learn solution {group.id} {OWN}')}"
 
 
 def _painted(line: str, ink: Ink) -> str:

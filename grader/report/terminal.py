@@ -251,7 +251,8 @@ def _print_verdict(
         say("ok", "green", f"Group {group.number} {solved}.")
         for other in recorded.opened:
             console.print(Text(f"  Group {other.number} is open: {other.title}", style="green"))
-        for command, purpose in (("learn solution", "yours beside ours, others' mistakes"), ("learn next", "to go on")):
+        ours = "yours beside ours, others' mistakes, the trade-offs"
+        for command, purpose in (("learn solution", ours), ("learn next", "to go on")):
             console.print(Text.assemble("  ", (f"{command:<14}", "cyan"), (f"  {purpose}", "dim")))
     elif not red:
         say("bad", "red", "Not there yet: not every stage has a test that ran.")

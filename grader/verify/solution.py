@@ -12,6 +12,10 @@ from grader.verify import handed_in
 from grader.verify.handed_in import WrongFix
 
 
+OWN = "TRADEOFFS.md"
+"""Where a learner may write down what they chose, and what it costs. Offered; nothing asks for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One file, from the learner's to the reference. Either may lack it."""
@@ -42,6 +46,7 @@ class Solution:
     files: tuple[Compared, ...]
     lessons: tuple[Lesson, ...]
     notes: str  # Markdown
+    own: str  # Markdown, the learner's: OWN in the group's folder; empty if there is none
 
     def part(self, name: str, known: str) -> Compared | Lesson:
         """One file, or one mistake. Raises UnknownName, with the command `known` to see which there are."""
@@ -69,7 +74,23 @@ def compare(group: Group, source: Path) -> Solution:
         files=tuple(_compared(name, group.path / name, reference / name) for name in names),
         lessons=tuple(_lesson(fix, solutions) for fix in sorted(wrong, key=lambda fix: fix.caught_by[0])),
         notes=notes.read_text("utf-8") if notes.is_file() else "",
+        own="\n".join(_lines(group.path / OWN)),
     )
+
+
+def begin_own(group: Group) -> Path:
+    """The learner's own page of trade-offs, begun with its headings if there is none yet. Raises Trouble."""
+    file = group.path / OWN
+    headings = [f"## {pattern.title}\n\nChosen:\nIt costs:\nInstead, when:\n" for pattern in group.patterns.values()]
+    lead = f"# Group {group.number}, {group.title}: my trade-offs\n\nFor you alone: no command and no grade reads it.\n"
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write("\n".join([lead, *headings]))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise Trouble(f"cannot write {curriculum.shown(file)}: {error.strerror}") from None
+    return file
 
 
 def _lesson(fix: WrongFix, solutions: Path) -> Lesson:

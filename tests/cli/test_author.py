@@ -174,6 +174,19 @@ def test_a_solution_answers_in_json(solved: Learner) -> None:
     ]  # fmt: skip
 
 
+def test_a_page_for_ones_own_trade_offs_is_offered_and_never_taken_away(solved: Learner) -> None:
+    page = solved.workspace / "groups/group-01-kettle/TRADEOFFS.md"
+    assert "learn solution group-1 TRADEOFFS.md" in solved("solution").out
+    assert not page.exists(), "it is offered, and no more"
+    assert solved("solution", "1", "TRADEOFFS.md").out.startswith("groups/group-01-kettle/TRADEOFFS.md: what you chose")
+    assert "## Lid\n\nChosen:\n" in page.read_text("utf-8")
+    page.write_text("# Mine\n\nA lid is enough.\n", "utf-8")
+    solved("solution", "1", "TRADEOFFS.md")
+    assert "A lid is enough." in solved("solution").out
+    assert solved.json("solution", "1")["result"]["solution"]["own"] == "# Mine\n\nA lid is enough."
+    assert solved("check").code == 0
+
+
 def test_a_workspace_without_solutions_says_so(learn: Learner) -> None:
     learn("check", "1", told="passed")
     ended = learn("solution", "1")
