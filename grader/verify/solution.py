@@ -11,7 +11,6 @@ from grader.curriculum import Group, Trouble, mend_of
 from grader.verify import handed_in
 from grader.verify.handed_in import WrongFix
 
-
 OWN = "TRADEOFFS.md"
 """Where a learner may write down what they chose, and what it costs. Offered; nothing asks for it."""
 
@@ -82,7 +81,7 @@ def begin_own(group: Group) -> Path:
     """The learner's own page of trade-offs, begun with its headings if there is none yet. Raises Trouble."""
     file = group.path / OWN
     headings = [f"## {pattern.title}\n\nChosen:\nIt costs:\nInstead, when:\n" for pattern in group.patterns.values()]
-    lead = f"# Group {group.number}, {group.title}: my trade-offs\n\nFor you alone: no command and no grade reads it.\n"
+    lead = f"# Group {group.number}, {group.title}: my trade-offs\n\nFor you alone: nothing judges it.\n"
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write("\n".join([lead, *headings]))
