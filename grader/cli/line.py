@@ -25,6 +25,7 @@ LINES = {
     "trigger": Line(1, JSON),
     "check": Line(1, {"--all": "show_all", **JSON}),
     "watch": Line(1, JSON),
+    "serve": Line(1, {"--fresh": "fresh", "--no-reload": "no_reload", **JSON}),
     "hint": Line(2, JSON),
     "reset": Line(2, {"--yes": "yes", **JSON}),
     "solution": Line(2, JSON),

@@ -95,5 +95,5 @@ def detail(error: BaseException) -> str:
     lines = traceback.TracebackException.from_exception(error)
     while lines.stack and not lines.stack[0].filename.startswith(_root) and len(lines.stack) > 1:
         lines.stack.pop(0)
-    lines.stack[:] = [frame for frame in lines.stack if not frame.filename.startswith(_ours)]
+    lines.stack[:] = [frame for frame in lines.stack if not frame.filename.startswith((_ours, "<frozen importlib"))]
     return text("".join(lines.format()).replace(_root, "")[-8000:], 8000)

@@ -25,6 +25,7 @@ from grader.verify.signature import Mistake
 from grader.verify.solution import Solution
 
 if TYPE_CHECKING:
+    from grader import serve as served
     from grader.grade.book import Book
 
 SCHEMA: Final = "brownout/1"
@@ -101,6 +102,19 @@ class CheckResult(Struct, kw_only=True):
     opened: Annotated[list[str], Meta(description="ids of the groups that this pass opened")]
     outcome: GroupOutcome
     looks_like: Annotated[list[Mistake], Meta(description="known wrong fixes that fail the same tests alike")] = []
+
+
+class ServeTry(Struct, kw_only=True):
+    line: Annotated[str, Meta(description="to type in a shell")]
+    shows: str
+
+
+class ServeResult(Struct, kw_only=True):
+    group: str
+    url: Annotated[str, Meta(description="of the learner's service, which listens")]
+    neighbours: Annotated[dict[str, str], Meta(description="environment variable of the service -> URL")]
+    data: Annotated[str, Meta(description="the data folder, DATA_DIR")]
+    tries: list[ServeTry]
 
 
 class HintResult(Struct, kw_only=True):
@@ -189,6 +203,12 @@ class Watch(Answer, tag="watch"):
     result: CheckResult | None = None
 
 
+class Serve(Answer, tag="serve"):
+    """`learn serve`: a line, as soon as the service listens; it goes on until it is ended."""
+
+    result: ServeResult | None = None
+
+
 class HintAnswer(Answer, tag="hint"):
     """`learn hint`"""
 
@@ -232,7 +252,19 @@ class New(Answer, tag="new"):
 
 
 AnyAnswer = (
-    Status | Next | Trigger | Check | Watch | HintAnswer | Reset | SolutionAnswer | Grade | Verify | Calibrate | New
+    Status
+    | Next
+    | Trigger
+    | Check
+    | Watch
+    | Serve
+    | HintAnswer
+    | Reset
+    | SolutionAnswer
+    | Grade
+    | Verify
+    | Calibrate
+    | New
 )
 ANSWERS: dict[str, type[AnyAnswer]] = {
     "status": Status,
@@ -240,6 +272,7 @@ ANSWERS: dict[str, type[AnyAnswer]] = {
     "trigger": Trigger,
     "check": Check,
     "watch": Watch,
+    "serve": Serve,
     "hint": HintAnswer,
     "reset": Reset,
     "solution": SolutionAnswer,
@@ -298,6 +331,16 @@ def check(group: Group, outcome: GroupOutcome, recorded: Recorded, looks_like: S
         opened=[other.id for other in recorded.opened],
         outcome=outcome,
         looks_like=list(looks_like),
+    )
+
+
+def serve(group: Group, place: served.Place) -> ServeResult:
+    return ServeResult(
+        group=group.id,
+        url=place.url,
+        neighbours=dict(place.neighbours),
+        data=str(place.data),
+        tries=[ServeTry(line=each.line, shows=each.shows) for each in place.tries],
     )
 
 

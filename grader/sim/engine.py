@@ -92,6 +92,9 @@ class Simulation:
     `patience`: real seconds that a host may take for one turn; None for no limit (a debugger is attached).
     """
 
+    endless = False
+    """Does it go on for as long as somebody likes? See `world/live.py`."""
+
     def __init__(
         self,
         forkserver: Forkserver,
