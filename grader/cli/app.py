@@ -26,6 +26,9 @@ StageNumber = Annotated[
     int | None, typer.Option("--stage", metavar="N", min=1, help="The incident of this stage. Without it: of yours.")
 ]
 All = Annotated[bool, typer.Option("--all", help="Show every stage and every failure.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="One test after the other, up to the first red; breakpoint() works.")
+]
 PatternName = Annotated[
     str | None, typer.Argument(metavar="PATTERN", help="Such as timeout. Without it: the first that is red.")
 ]
@@ -133,11 +136,13 @@ def trigger(
 
 
 @app.command()
-def check(group: GroupName = None, show_all: All = False, seed: Seed = None, as_json: Json = False) -> int:
+def check(
+    group: GroupName = None, show_all: All = False, debug: Debug = False, seed: Seed = None, as_json: Json = False
+) -> int:
     """Run the tests; a pass opens the next group."""
     from grader.cli.check import command
 
-    return command(group, seed=seed, show_all=show_all, as_json=as_json)
+    return command(group, seed=seed, show_all=show_all, debug=debug, as_json=as_json)
 
 
 @app.command()

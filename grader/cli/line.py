@@ -23,7 +23,7 @@ class Line(NamedTuple):
 LINES = {
     "next": Line(1, JSON),
     "trigger": Line(1, JSON),
-    "check": Line(1, {"--all": "show_all", **JSON}),
+    "check": Line(1, {"--all": "show_all", "--debug": "debug", **JSON}),
     "watch": Line(1, JSON),
     "serve": Line(1, {"--fresh": "fresh", "--no-reload": "no_reload", **JSON}),
     "hint": Line(2, JSON),

@@ -14,7 +14,8 @@ from grader.sim import Forkserver, Service, Simulation, Tape
 
 @dataclass(slots=True)
 class Scene:
-    """Everything random comes from `seed`. `patience`: real seconds a host may take for one turn; None for no limit."""
+    """Everything random comes from `seed`. `patience`: real seconds a host may take for one turn; None for no limit,
+    on nothing that is real."""
 
     forkserver: Forkserver
     service: Service
@@ -32,8 +33,7 @@ class Scene:
 
     def simulation(self, *, horizon: float = 600.0) -> Simulation:
         """A new run, which ends at `horizon` virtual seconds at the latest. It is kept for the story."""
-        sim = Simulation(
-            self.forkserver, seed=self.seed, horizon=horizon, patience=self.patience, limits=sandbox.LIMITS
-        )
+        limits = {} if self.patience is None else sandbox.LIMITS
+        sim = Simulation(self.forkserver, seed=self.seed, horizon=horizon, patience=self.patience, limits=limits)
         self.runs.append(sim)
         return sim
