@@ -25,6 +25,7 @@ from types import ModuleType
 from grader.curriculum import Group, Trouble
 from grader.host import live as service
 from grader.host.live import DoesNotStart
+from grader.sim.forkserver import keep_terminal
 from grader.watch import LONGEST, QUIET
 from grader.world.everyday import Everyday, Try
 from grader.world.live import Called, Live, Neighbours
@@ -108,6 +109,8 @@ def serve(
     everyday = _everyday(pristine, group, live)
     with ExitStack() as stack:
         stack.enter_context(listener)
+        if sys.stdin.isatty():
+            stack.callback(keep_terminal())  # breakpoint() works here, too
         if fresh:
             shutil.rmtree(data, ignore_errors=True)
         data.mkdir(parents=True, exist_ok=True)
