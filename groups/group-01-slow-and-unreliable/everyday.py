@@ -11,7 +11,7 @@ from grader.world.scene import Scene
 def everyday(scene: Scene, incident: ModuleType) -> Everyday:
     house = incident.House(scene, sigma=0.3)
     house.document("tariff", sections=8)
-    house.document("scan", sections=8, scanned=True)
+    house.document("scan", sections=6, scanned=True)
     return Everyday(
         urls={"LLM_URL": incident.LLM, "LIBRARY_URL": incident.LIBRARY},
         tries=(

@@ -37,8 +37,8 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
             ),
             Try(
                 "curl -s '$llm/-/slow?factor=30&seconds=120'\n"
-                f"curl -s $service/edits {tenant} \\\n"
-                f"  {json} \\\n"
+                f"curl -s $service/edits -H 'idempotency-key: edit-1' \\\n"
+                f"  {tenant} {json} \\\n"
                 "  -d '{\"document\": \"rules\", \"kind\": \"append\",\n"
                 "       \"arguments\": {\"paragraph\": \"Seats are free.\"}}'; echo",
                 "an edit is accepted, and takes long. Then Ctrl-C, and serve again: is it made?",

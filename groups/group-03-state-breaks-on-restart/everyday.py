@@ -7,7 +7,7 @@ from types import ModuleType
 from grader.world.everyday import Everyday, Try
 from grader.world.scene import Scene
 
-TEXT = "Pets pay.\\n\\nBags fly.\\n\\nSeats cost."
+TEXT = "Pets pay.\\n\\nBags fly."
 ID = "sed 's/.*\"id\": *\"\\([^\"]*\\)\".*/\\1/'"
 
 
@@ -19,13 +19,13 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
         tries=(
             Try(
                 f"DOCUMENT=$$(curl -s $service/documents \\\n  {json} \\\n"
-                f"  -d '{{\"title\": \"Fees\", \"text\": \"{TEXT}\"}}' \\\n"
+                f"  -d '{{\"title\": \"Fees '$$RANDOM'\", \"text\": \"{TEXT}\"}}' \\\n"
                 f"  | {ID}); echo $$DOCUMENT",
                 "a document, and its id",
             ),
             Try(
                 f"JOB=$$(curl -s $service/jobs {json} \\\n"
-                "  -H 'idempotency-key: order-1' -d '{\"document\": \"'$$DOCUMENT'\"}' \\\n"
+                "  -H \"idempotency-key: of-$$DOCUMENT\" -d '{\"document\": \"'$$DOCUMENT'\"}' \\\n"
                 f"  | {ID}); echo $$JOB",
                 "order a summary of it: a job of some seconds",
             ),
