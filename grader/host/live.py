@@ -41,13 +41,14 @@ def run(root: str, app: str, listener: socket.socket, on_start: Callable[[], Non
     try:
         module, _, name = app.partition(":")
         service = getattr(importlib.import_module(module), name)()
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
-    except BaseException as error:
+    except BaseException as error:  # SystemExit, too
         _print(where.detail(error))
         raise DoesNotStart(_in_one_line(error)) from None
+    told = _Told(service)
     config = uvicorn.Config(
-        _Told(service),
+        told,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -58,7 +59,7 @@ def run(root: str, app: str, listener: socket.socket, on_start: Callable[[], Non
     except SystemExit as left:
         if left.code != DOES_NOT_START:
             raise
-        raise DoesNotStart("its start-up fails") from None
+        raise DoesNotStart(told.failure or "its start-up fails") from None
 
 
 class _Server(uvicorn.Server):
@@ -73,15 +74,32 @@ class _Server(uvicorn.Server):
 
 
 class _Told:
-    """The service, with a line for each request, and the learner's part of a traceback for each that fails."""
+    """The service, with a line for each request, and the learner's part of a traceback for whatever fails."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self.failure = ""  # of its lifespan, in one line
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _live(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        async def without_traceback(event: dict[str, Any]) -> None:
+            await send({**event, "message": ""} if event["type"].endswith(".failed") else event)
+
+        try:
+            await self._app(scope, receive, without_traceback)
+        except Exception as error:
+            _print(where.detail(error))
+            self.failure = _in_one_line(error)
+            raise
+
+    async def _answer(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         began, status = time.monotonic(), 0
 
         async def telling(event: dict[str, Any]) -> None:

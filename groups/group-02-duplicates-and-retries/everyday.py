@@ -41,7 +41,7 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
                 f"  {tenant} {json} \\\n"
                 "  -d '{\"document\": \"rules\", \"kind\": \"append\",\n"
                 "       \"arguments\": {\"paragraph\": \"Seats are free.\"}}'; echo",
-                "an edit is accepted, and takes long. Then Ctrl-C, and serve again: is it made?",
+                "an edit is accepted, and takes long. Ctrl-C, serve again: is it made?",
             ),
             Try(
                 f"curl -s $service/documents/rules {tenant}; echo\n"

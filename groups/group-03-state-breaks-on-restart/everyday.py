@@ -29,7 +29,7 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
                 f"  | {ID}); echo $$JOB",
                 "order a summary of it: a job of some seconds",
             ),
-            Try("curl -s $service/jobs/$$JOB; echo", "how far is it? Then Ctrl-C, `learn serve` again, and the same once more"),
+            Try("curl -s $service/jobs/$$JOB; echo", "how far is it? Then Ctrl-C, serve again, and the same once more"),
             Try("curl -s $service/documents; echo\ncurl -s $llm/-/invoice", "what is left, and what has been billed"),
         ),
     )

@@ -143,14 +143,15 @@ def test_what_is_to_be_tried_works_as_it_is_typed(serve: Serve, group: str) -> N
     result = serve(group, "--json").answer()["result"]
     lines = [each["line"] for each in result["tries"]]
     assert 2 <= len(lines) <= 5
-    assert not [row for line in lines for row in line.splitlines() if len(row) > 78], "by two in, in 80 columns"
+    rows = [row for each in result["tries"] for row in (*each["line"].splitlines(), f"# {each['shows']}")]
+    assert not [row for row in rows if len(row) > 78], "by two in, in 80 columns"
     fail = "set -e -o pipefail; curl() { command curl --fail --max-time 20 --noproxy '*' \"$@\"; }\n"
     hurry = [line.replace("-m 10", "-m 1 --retry 0").replace("slow?factor=30&", "slow?factor=2&") for line in lines]
     done = subprocess.run(["bash", "-c", fail + "\n".join(hurry)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert '"micro_dollars"' in done.stdout
     if group.startswith("group-01"):  # its outage: real CPU is burnt, and /health waits for all of it
-        waited = re.search(r'"status":"ok"} after ([\d.]+) s', done.stdout)
+        waited = re.search(r" after ([\d.]+) s", done.stdout)
         assert waited
         assert float(waited[1]) > 2.5
 
@@ -271,6 +272,16 @@ def test_where_nobody_waits_a_mistake_ends_it(serve: Serve, workspace: Path, wor
     if "--json" in words:
         assert "kettle" in served.answer()["error"]["what"]
     assert served.is_alone()
+
+
+def test_a_start_that_fails_is_told_in_the_learners_lines(serve: Serve, workspace: Path) -> None:
+    change(app_of(workspace, 2), "worker = asyncio", "worker = {}[1]; asyncio")
+    served = serve("2", "--json")
+    assert "KeyError: 1 (service/app.py:" in served.answer()["error"]["what"]
+    assert served.process.wait(PATIENCE) == 1
+    said = served.rest()
+    assert 'File "service/app.py", line' in said
+    assert "starlette" not in said
 
 
 def test_a_request_that_raises_shows_the_learners_lines(serve: Serve, workspace: Path) -> None:
