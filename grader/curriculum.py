@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -139,6 +140,14 @@ class Group:
         found = {file for pattern in self.files for file in root.glob(pattern)}
         files = [file for file in found if file.is_file() and not file.is_symlink()]
         return sorted(file.relative_to(root).as_posix() for file in files)
+
+    def read_own(self) -> dict[str, bytes]:
+        """The learner's files as they are now. One that is gone by the time it is read is being saved: left out."""
+        found = {}
+        for name in self.own_files(self.path):
+            with suppress(FileNotFoundError):
+                found[name] = (self.path / name).read_bytes()
+        return found
 
 
 @dataclass(frozen=True, slots=True)

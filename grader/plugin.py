@@ -7,6 +7,7 @@ Registered as an entry point, it does nothing but in a group's folder. Running a
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
 import re
 import sys
@@ -136,7 +137,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("brownout")
     group.addoption("--seed", type=int, help="replay the run of this seed (groups only; default: random)")
     group.addoption(
-        "--real-limits", choices=["on", "off"], default="on", help="off: no limit in real time, for a debugger"
+        "--real-limits",
+        choices=["on", "off"],
+        default="on",
+        help="off: none in real time, for a debugger (with -s)",
     )
 
 
@@ -221,8 +225,19 @@ def _warm_up(config: pytest.Config) -> Forkserver:
     if forkserver is None:
         from grader.sim import Forkserver
 
-        forkserver = config.stash[_forkserver_key] = Forkserver.launch(config.option.seed)
+        terminal = _terminal(config)
+        if terminal:
+            from grader.sim.forkserver import keep_terminal
+
+            config.add_cleanup(keep_terminal())
+        forkserver = config.stash[_forkserver_key] = Forkserver.launch(config.option.seed, terminal=terminal)
     return forkserver
+
+
+def _terminal(config: pytest.Config) -> str:
+    """The type of the terminal that a debugger in a host may use: with --real-limits off and -s, where there is one."""
+    wanted = config.getoption("real_limits") == "off" and config.getoption("capture") == "no"
+    return os.environ.get("TERM", "dumb") if wanted and sys.stdin.isatty() else ""
 
 
 def use_forkserver(config: pytest.Config, forkserver: Forkserver) -> None:
@@ -380,6 +395,9 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     elif isinstance(error, HostFailed):
         verdict = _KINDS.get(error.kind, Verdict.LEARNER_ERROR)
         failure = Failure(error.kind, error.text, _places(error.places), _story(tapes), detail=error.detail)
+        if error.kind in ("breakpoint", "debugger-quit"):
+            debug = f"learn check {item.stash[_group_key].id} --debug"
+            failure = Failure(error.kind, error.text, _places(error.places), next=debug)
     elif isinstance(error, ProbeFailed):
         verdict = Verdict.TODO if error.kind == "NotImplementedError" else Verdict.LEARNER_ERROR
         code = "todo" if verdict is Verdict.TODO else "probe-error"
@@ -546,7 +564,7 @@ def explain(outcome: TestOutcome, seed: int) -> str:
     lines = [f"{outcome.verdict.value.upper()} [{failure.code}] {outcome.title}"]
     told = [*measure.facts(outcome), ("story", failure.story), ("printed", failure.printed)]
     lines += [f"{'' if at else name:<17}{line}" for name, texts in told for at, line in enumerate(texts)]
-    hint = f"learn hint {outcome.patterns[0]}" if outcome.patterns else "learn next"
+    hint = failure.next or (f"learn hint {outcome.patterns[0]}" if outcome.patterns else "learn next")
     lines.append(f"next             {hint}; replay with --seed {seed}")
     if failure.detail:
         lines += ["", failure.detail.rstrip()]

@@ -435,6 +435,15 @@ class Course:
         opened = tuple(other for other in shut if not self.waits_for(other))
         return Recorded(passed, first_pass, opened)
 
+    def keep_seed(self, group: Group, seed: int) -> None:
+        """A part of the suite has failed with it: it is the next run's, too, unless another is kept already."""
+
+        def change(groups: dict[str, GroupProgress]) -> None:
+            kept = groups.setdefault(group.id, GroupProgress())
+            kept.failed_seed = seed if kept.failed_seed is None else kept.failed_seed
+
+        self._update(change)
+
     def hint(self, group: Group, pattern: str | None) -> Hint:
         """The next hint for a pattern: the named one, else the first that is red. Raises UnknownName."""
         if pattern is None:

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -99,6 +100,37 @@ def run(
                 raise
     outcome = complete(group, seed, expected, tests, time.monotonic() - began, printed, on_test)
     return replace(outcome, unconfined=refused)
+
+
+def debug(
+    group: Group, *, root: Path, pristine: Path, seed: int, patterns: Mapping[str, str], terminal: str
+) -> GroupOutcome:
+    """Judge one test after the other, up to the first that is red, with this terminal for a debugger in the service.
+
+    Outside the sandbox and without limits: whoever debugs trusts the service, and takes their time. `patterns`: how
+    each ended in the last check; what was red comes first, what is to do last. `terminal`: its type. The outcome has
+    the tests that ran. KeyboardInterrupt ends all, and passes on.
+    """
+    from grader.sim.forkserver import keep_terminal
+
+    began = time.monotonic()
+    alive, hold = os.pipe()
+    right_again, stopped = keep_terminal(), signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
+        judged, report = Path(folder) / group.folder, Path(folder) / "report"
+        lay_out(group, root, pristine, judged)
+        words = [judged, seed, report, alive, terminal, json.dumps(dict(patterns))]
+        command = [sys.executable, "-P", "-m", "grader.suite", "--debug", *map(str, words)]
+        process = subprocess.Popen(command, pass_fds=[alive], start_new_session=True)
+        try:
+            process.wait()
+        finally:
+            os.close(hold)
+            os.close(alive)
+            _end(process)
+            right_again()
+            signal.signal(signal.SIGTSTP, stopped)
+        return reported(group, seed, report, time.monotonic() - began)
 
 
 def complete(
@@ -248,6 +280,34 @@ class _Once(_Collected):
 
     def _is_wanted(self, test: TestOutcome) -> bool:
         return (self._stage < 0 or test.stage <= self._stage) and (self._only is None or test.id in self._only)
+
+
+class _UntilRed(_Collected):
+    """One test after the other, up to the first that is red. Outcomes go to a pipe."""
+
+    def __init__(self, forkserver: Forkserver, report: int, patterns: Mapping[str, str]) -> None:
+        super().__init__(forkserver)
+        self._report = report
+        self._patterns = patterns
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        begun: list[dict[str, Any]] = []
+        heard: list[dict[str, Any]] = []
+        for item, test in sorted(self._tests(session), key=lambda each: self._turn(each[1])):
+            begun.append(asdict(test))
+            _write(self._report, {"expected": begun})
+            _play(item, self._forkserver, heard.append)
+            for outcome in heard[len(begun) - 1 :]:
+                _write(self._report, outcome)
+            if len(heard) < len(begun) or heard[-1]["verdict"] != Verdict.PASSED:
+                break
+        return True
+
+    def _turn(self, test: TestOutcome) -> int:
+        last = [self._patterns.get(name, Verdict.PASSED) for name in test.patterns]
+        if Verdict.TODO in last:
+            return 2
+        return 0 if any(verdict != Verdict.PASSED for verdict in last) else 1
 
 
 class _OnCall(_Collected):
@@ -440,6 +500,24 @@ def play(
     return _pytest(folder, seed, _Once(forkserver, report, stage, only, width, reference))
 
 
+def play_for_a_debugger(
+    folder: str, seed: int, report: str, alive: int, terminal: str, patterns: Mapping[str, str]
+) -> int:
+    """Run tests whose hosts have the terminal that our standard streams are, while the pipe `alive` is held open."""
+    from grader.sim.forkserver import Forkserver
+
+    def end_with_it() -> None:
+        os.read(alive, 1)
+        os._exit(1)
+
+    forkserver = Forkserver.launch(seed, terminal=terminal)
+    threading.Thread(target=end_with_it, daemon=True).start()
+    printed, null = opened(f"{report}.out"), os.open(os.devnull, os.O_RDONLY)
+    for target, fd in ((0, null), (1, printed), (2, printed)):
+        os.dup2(fd, target)
+    return _pytest(folder, seed, _UntilRed(forkserver, opened(report), patterns), "--real-limits=off")
+
+
 def stand_by(folder: str, seed: int, forkserver: Forkserver, serve: Callable[[list[TestOutcome], Judge], None]) -> int:
     """Collect the tests of FOLDER once, then call `serve` with them, and with what judges the service that lies in
     FOLDER at that moment. That is to be called in forks of this process: one judges one. Once a process; what pytest
@@ -448,7 +526,7 @@ def stand_by(folder: str, seed: int, forkserver: Forkserver, serve: Callable[[li
     return _pytest(folder, seed, _OnCall(forkserver, serve))
 
 
-def _pytest(folder: str, seed: int, suite: _Collected) -> int:
+def _pytest(folder: str, seed: int, suite: _Collected, *words: str) -> int:
     import pytest
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -456,14 +534,18 @@ def _pytest(folder: str, seed: int, suite: _Collected) -> int:
     arguments = [
         "--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--import-mode=importlib", "--seed", str(seed),
         "-p", "grader.plugin", "-p", "pytest_timeout", "--assert=plain", "--capture=no", "-q", "--no-header", "tests",
-        *(word for name in _NOT_NEEDED for word in ("-p", f"no:{name}")),
+        *(word for name in _NOT_NEEDED for word in ("-p", f"no:{name}")), *words,
     ]  # fmt: skip
     return int(pytest.main(arguments, plugins=[suite]))
 
 
 def main() -> None:
     """The process that `run` starts: `python -m grader.suite FOLDER SEED STAGE FD ENCLOSED [--reference FOLDER]
-    [--only ID…]`. STAGE -1 is all; ENCLOSED is 1 in the sandbox, and 0 outside."""
+    [--only ID…]`. STAGE -1 is all; ENCLOSED is 1 in the sandbox, and 0 outside. With --debug FOLDER SEED REPORT FD TERM
+    PATTERNS, the one that `debug` starts."""
+    if sys.argv[1] == "--debug":
+        folder, seed, report, alive, terminal, patterns = sys.argv[2:]
+        sys.exit(play_for_a_debugger(folder, int(seed), report, int(alive), terminal, json.loads(patterns)))
     folder, seed, stage, report, enclosed, *rest = sys.argv[1:]
     forkserver = launch(int(seed), enclosed=bool(int(enclosed)))
     reference = None

@@ -146,7 +146,7 @@ class Watch:
             rust_timeout=500,
             raise_interrupt=False,
         ):
-            if self._now() != self._files:
+            if self._group.read_own() != self._files:
                 self._wanted.set()
                 self._warm.cancel()
 
@@ -157,7 +157,7 @@ class Watch:
                 return
             self._wanted.clear()
             began = time.monotonic()
-            files = self._now()
+            files = self._group.read_own()
             if files == self._files and not self._forced:
                 continue
             changed = tuple(sorted(name for name in {*files, *self._files} if files.get(name) != self._files.get(name)))
@@ -194,14 +194,6 @@ class Watch:
         self._events.put(Tested(test, before.verdict if before else None))
 
     # ------------------------------------------------------------------------------------------ what, and with what
-
-    def _now(self) -> dict[str, bytes]:
-        """The learner's files. One that is gone by the time it is read is being saved: there is more to hear of it."""
-        found = {}
-        for name in self._group.own_files(self._group.path):
-            with contextlib.suppress(FileNotFoundError):
-                found[name] = (self._group.path / name).read_bytes()
-        return found
 
     def _first(self, changed: tuple[str, ...]) -> list[str]:
         """The tests that were red, or whose pattern's stub was changed: what the save is most likely about."""

@@ -59,6 +59,7 @@ class Boot(Message):
     epoch: int  # wall time at virtual 0, nanoseconds since 1970
     interleave: bool  # several hosts share a disk: hand over before each statement
     counting: bool  # crash points are counted: what has an effect outside leaves at once
+    terminal: str = ""  # its type (TERM), where the host's standard streams are one: a debugger may use it
 
 
 class Request(Message):

@@ -17,7 +17,7 @@ GROUP = "group-01-slow-and-unreliable"
 
 
 def run_pytest(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    plugins = [] if _is_installed() else ["-p", "grader.plugin"]
+    plugins = [] if is_installed() else ["-p", "grader.plugin"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugins, *words],
         cwd=here,
@@ -28,7 +28,8 @@ def run_pytest(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _is_installed() -> bool:
+def is_installed() -> bool:
+    """Does pytest find our plug-in by itself?"""
     from importlib.metadata import entry_points
 
     return any(point.name == "brownout" for point in entry_points(group="pytest11"))

@@ -36,6 +36,9 @@ TestName = Annotated[
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="Show every stage and every failure.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="One test after the other, up to the first red; breakpoint() works.")
+]
 PatternName = Annotated[
     str | None,
     typer.Argument(
@@ -109,6 +112,14 @@ Scheduler = Annotated[
     str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask cluster: tcp://… (extra “cluster”).")
 ]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Without a sandbox: they can read and change anything here.")]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", metavar="N", min=1, max=65535, help="Where it listens. Without it: 8000, or the next free."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Empty its data folder first.")]
+NoReload = Annotated[
+    bool, typer.Option("--no-reload", help="In one process, for a debugger; a save does not start it again.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -170,11 +181,13 @@ def trigger(
 
 
 @app.command()
-def check(group: GroupName = None, show_all: All = False, seed: Seed = None, as_json: Json = False) -> int:
+def check(
+    group: GroupName = None, show_all: All = False, debug: Debug = False, seed: Seed = None, as_json: Json = False
+) -> int:
     """Run the tests; a pass opens the next group."""
     from grader.cli.check import command
 
-    return command(group, seed=seed, show_all=show_all, as_json=as_json)
+    return command(group, seed=seed, show_all=show_all, debug=debug, as_json=as_json)
 
 
 @app.command()
@@ -193,6 +206,20 @@ def watch(group: GroupName = None, seed: Seed = None, as_json: Json = False) -> 
     from grader.cli.watch import command
 
     return command(group, seed=seed, as_json=as_json)
+
+
+@app.command()
+def serve(
+    group: GroupName = None,
+    port: Port = None,
+    fresh: Fresh = False,
+    no_reload: NoReload = False,
+    as_json: Json = False,
+) -> int:
+    """Run your service for real, with its neighbours beside it."""
+    from grader.cli.serve import command
+
+    return command(group, port=port, fresh=fresh, no_reload=no_reload, as_json=as_json)
 
 
 @app.command()

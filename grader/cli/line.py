@@ -28,9 +28,10 @@ LINES = {
     "init": Line(1, JSON),
     "next": Line(1, JSON),
     "trigger": Line(1, {"--html": "html", **JSON}),
-    "check": Line(1, {"--all": "show_all", **JSON}),
+    "check": Line(1, {"--all": "show_all", "--debug": "debug", **JSON}),
     "watch": Line(1, JSON),
     "story": Line(2, {"--html": "html", **JSON}),
+    "serve": Line(1, {"--fresh": "fresh", "--no-reload": "no_reload", **JSON}),
     "hint": Line(2, JSON),
     "reset": Line(2, {"--yes": "yes", **JSON}),
     "solution": Line(2, JSON),
@@ -73,7 +74,15 @@ def run(words: Sequence[str]) -> int:
 
         return parse(words)
     except Exception as error:
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
         return explain(error, command_of(words), as_json="--json" in words)
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Ctrl-C in the middle of an import may come as another error: CPython 3.11 makes a RuntimeError of it."""
+    cause = error.__cause__
+    return cause is not None and (isinstance(cause, KeyboardInterrupt) or _was_interrupted(cause))
 
 
 def plain(words: Sequence[str]) -> Call | None:

@@ -7,6 +7,7 @@ each way:
     {"do": "attach"} + a socket                     another client speaks over that socket
     {"do": "fork", "code": folder, "disk": folder}
         + [link, output, dump] sockets               -> {"pid": 17}, or {"refused": why it cannot be confined}
+        and "terminal": true for one that has our own descriptors 0 to 2 in place of its output
     {"do": "kill", "pid": 17, "grace": 0.5}          -> {"status": -9, "before": false, "confined": true}
                                                         its own status, if it ended before, or within so many seconds
     {"do": "dump", "pid": 17}                        -> {}                   (its stacks go to its dump file)
@@ -61,7 +62,7 @@ def warm_up() -> None:
     import starlette.background
     import starlette.concurrency  # noqa: F401
 
-    from grader.host import clock, disk, egress, kernel, loop, process  # noqa: F401
+    from grader.host import clock, debugger, disk, egress, kernel, loop, process  # noqa: F401
 
     # builds what every application builds: validators, encoders, a client
     app = fastapi.FastAPI()
@@ -109,7 +110,8 @@ def serve(first: socket.socket, system: Sequence[str]) -> None:
                 confine.new_process_tree()
             pid = os.fork()
             if pid == 0:
-                _become_host(fds, tell, (system, order["code"], order["disk"]) if system else None)
+                walls = (system, order["code"], order["disk"]) if system else None
+                _become_host(fds, tell, walls, terminal=order.get("terminal", False))
             os.close(tell)
             refused = os.read(told, MOST_LINE) if system else b""  # nothing, once it is confined
             if refused:
@@ -155,10 +157,11 @@ def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _become_host(fds: list[int], tell: int, walls: tuple[Sequence[str], str, str] | None) -> None:
+def _become_host(fds: list[int], tell: int, walls: tuple[Sequence[str], str, str] | None, *, terminal: bool) -> None:
     """In the child: keep three descriptors (link, output, dump) and nothing else, then live. Does not return.
 
-    `walls`, if it is to be confined: the system's paths, the code to run, its disk. If that fails, `tell` hears why.
+    `terminal`: our own standard streams, too, in place of its output. `walls`, if it is to be confined: the system's
+    paths, the code to run, its disk. If that fails, `tell` hears why.
     """
     from grader.host import kernel, process
 
@@ -173,7 +176,8 @@ def _become_host(fds: list[int], tell: int, walls: tuple[Sequence[str], str, str
                 return
         link, output, dump = fds
         null = os.open(os.devnull, os.O_RDONLY)
-        keep = [os.dup(fd) for fd in (null, output, output, link, dump)]
+        streams = (0, 1, 2) if terminal else (null, output, output)
+        keep = [os.dup(fd) for fd in (*streams, link, dump)]
         for target, fd in enumerate(keep, 100):
             os.dup2(fd, target)
         for target in range(5):

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from grader import wire
-from grader.host import asgi, disk, entropy, escape, probe, where
+from grader.host import asgi, debugger, disk, entropy, escape, probe, where
 from grader.host.kernel import cause, kernel, real_exit
 from grader.host.loop import Loop
 
@@ -41,6 +41,7 @@ def live(sock: socket.socket, dump: int) -> None:
     kernel.connect(link, boot)
     where.set_root(boot.root)
     _identify(boot)
+    debugger.attach(boot.terminal) if boot.terminal else debugger.refuse()
     loop = Loop()
     kernel.loop = loop
     asyncio.set_event_loop(loop)
@@ -153,7 +154,9 @@ def _confine(boot: wire.Boot) -> None:
     os.environ.update(boot.env)
     tempfile.tempdir = None
     os.chdir(boot.root)
-    # what the service prints goes to a file that the simulation reads when something fails
+    if boot.terminal:
+        sys.stdin = open(0, closefd=False, encoding="utf-8", errors="replace")  # noqa: SIM115 - for good
+    # what the service prints goes to a file that the simulation reads when something fails, or to the terminal
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = open(  # noqa: SIM115 - for good
             descriptor, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace"

@@ -102,4 +102,9 @@ def detail(error: BaseException) -> str:
     while lines.stack and not lines.stack[0].filename.startswith(_root) and len(lines.stack) > 1:
         lines.stack.pop(0)
     lines.stack[:] = [frame for frame in lines.stack if not frame.filename.startswith((_ours, "<frozen "))]
-    return text("".join(lines.format()).replace(_root, "")[-8000:], 8000)
+    return text(shortened("".join(lines.format()))[-8000:], 8000)
+
+
+def shortened(said: str) -> str:
+    """What names the learner's files, each as it is called below their root."""
+    return said.replace(_root, "")

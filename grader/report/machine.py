@@ -26,6 +26,7 @@ from grader.verify.solution import Solution
 from grader.workspace import Changes, Laid
 
 if TYPE_CHECKING:
+    from grader import serve as served
     from grader.grade.book import Book
 
 SCHEMA: Final = "brownout/1"
@@ -121,6 +122,19 @@ class StoryResult(Struct, kw_only=True):
     causes: Annotated[
         list[list[TestOutcome]], Meta(description="red tests, those of one cause together; the first is told")
     ]
+
+
+class ServeTry(Struct, kw_only=True):
+    line: Annotated[str, Meta(description="to type in a shell")]
+    shows: str
+
+
+class ServeResult(Struct, kw_only=True):
+    group: str
+    url: Annotated[str, Meta(description="of the learner's service, which listens")]
+    neighbours: Annotated[dict[str, str], Meta(description="environment variable of the service -> URL")]
+    data: Annotated[str, Meta(description="the data folder, DATA_DIR")]
+    tries: list[ServeTry]
 
 
 class HintResult(Struct, kw_only=True):
@@ -229,6 +243,12 @@ class StoryAnswer(Answer, tag="story"):
     page: Annotated[str, Meta(description="the file that --html wrote, or empty")] = ""
 
 
+class Serve(Answer, tag="serve"):
+    """`learn serve`: a line, as soon as the service listens; it goes on until it is ended."""
+
+    result: ServeResult | None = None
+
+
 class HintAnswer(Answer, tag="hint"):
     """`learn hint`"""
 
@@ -279,6 +299,7 @@ AnyAnswer = (
     | Check
     | Watch
     | StoryAnswer
+    | Serve
     | HintAnswer
     | Reset
     | SolutionAnswer
@@ -296,6 +317,7 @@ ANSWERS: dict[str, type[AnyAnswer]] = {
     "check": Check,
     "watch": Watch,
     "story": StoryAnswer,
+    "serve": Serve,
     "hint": HintAnswer,
     "reset": Reset,
     "solution": SolutionAnswer,
@@ -356,6 +378,16 @@ def check(group: Group, outcome: GroupOutcome, recorded: Recorded, looks_like: S
         opened=[other.id for other in recorded.opened],
         outcome=outcome,
         looks_like=list(looks_like),
+    )
+
+
+def serve(group: Group, place: served.Place) -> ServeResult:
+    return ServeResult(
+        group=group.id,
+        url=place.url,
+        neighbours=dict(place.neighbours),
+        data=str(place.data),
+        tries=[ServeTry(line=each.line, shows=each.shows) for each in place.tries],
     )
 
 

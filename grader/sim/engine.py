@@ -94,6 +94,9 @@ class Simulation:
     `history`: which of its parts take place; by default all.
     """
 
+    endless = False
+    """Does it go on for as long as somebody likes? See `world/live.py`."""
+
     def __init__(
         self,
         forkserver: Forkserver,

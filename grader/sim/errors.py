@@ -14,7 +14,7 @@ class HostFailed(SimulationError):
 
     `kind` is stable: "syntax-error", "missing-file", "import-error", "app-error", "startup-error", "shutdown-error",
     "todo", "exit", "killed", "killed-from-outside", "limit-time", "limit-stall", "limit-cpu", "limit-memory",
-    "flood", "garbage", "unannounced", "deadlock", "horizon", "busy".
+    "flood", "garbage", "breakpoint", "debugger-quit", "unannounced", "deadlock", "horizon", "busy".
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,14 @@ HASH_SEEDS = 2**32
 def seed_of_hosts(seed: int) -> int:
     """What hosts may know of a run's seed. There is no way back to that, from which tests draw what is to happen."""
     return int.from_bytes(hashlib.sha256(f"{seed}/hosts".encode()).digest()[:7])
+
+
+def keep_terminal() -> Callable[[], None]:
+    """What puts the terminal's modes right again, after a debugger that was ended in the middle of a line."""
+    import termios
+
+    modes = termios.tcgetattr(0)
+    return lambda: termios.tcsetattr(0, termios.TCSADRAIN, modes)
 
 
 class ForkserverGone(Exception):
@@ -37,17 +45,21 @@ class Ending:
 class Forkserver:
     """A client of the warm parent. `Forkserver.launch` starts one; `another` connects a further client to it."""
 
-    def __init__(self, control: socket.socket, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self, control: socket.socket, process: subprocess.Popen[bytes] | None = None, terminal: str = ""
+    ) -> None:
         self._control = control
         self._process = process
+        self.terminal = terminal
 
     @classmethod
-    def launch(cls, seed: int = 0, system: Sequence[str] = ()) -> Forkserver:
+    def launch(cls, seed: int = 0, system: Sequence[str] = (), terminal: str = "") -> Forkserver:
         """Start a warm parent in the background; the first request waits until it is warm. Its environment is ours
         alone: nothing of the caller's enters, and the hash seed comes from `seed`, the run's.
 
         With `system`, hosts are confined: they see these paths, their code and their disk, and the caller has to run
-        behind `sandbox.enclose`."""
+        behind `sandbox.enclose`. With `terminal`, the type of the one that our standard streams are, these are the
+        hosts', for a debugger."""
         ours, theirs = socket.socketpair()
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -63,17 +75,17 @@ class Forkserver:
                 [sys.executable, "-s", "-m", "grader.host.forkserver", str(theirs.fileno()), *system],
                 pass_fds=[theirs.fileno()],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=None if terminal else subprocess.DEVNULL,
                 start_new_session=True,
             )
-        return cls(ours, process)
+        return cls(ours, process, terminal)
 
     def another(self) -> Forkserver:
         """A further client, for another process or worker."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._ask({"do": "attach"}, [theirs.fileno()])
-        return Forkserver(ours)
+        return Forkserver(ours, terminal=self.terminal)
 
     @property
     def pid(self) -> int:
@@ -89,7 +101,8 @@ class Forkserver:
         """A new host on the three descriptors, which is to run the code in one folder on the disk in another.
 
         Its process id. Raises Unconfined."""
-        answer = self._ask({"do": "fork", "code": code, "disk": disk}, [link, output, dump])
+        order = {"do": "fork", "code": code, "disk": disk, "terminal": bool(self.terminal)}
+        answer = self._ask(order, [link, output, dump])
         if "refused" in answer:
             raise Unconfined(f"a host cannot be confined: {answer['refused']}")
         return int(answer["pid"])

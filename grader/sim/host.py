@@ -203,6 +203,7 @@ class Host:
                 epoch=self._sim.epoch + self._wall,
                 interleave=self.interleave,
                 counting=self.counting,
+                terminal=self._sim.forkserver.terminal,
             )
         )
 

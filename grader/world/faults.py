@@ -134,6 +134,15 @@ class Schedule:
     def __init__(self, faults: Sequence[Fault]) -> None:
         self._faults = list(enumerate(faults))
 
+    def add(self, fault: Fault, now: float) -> None:
+        """One more, which takes the place of its kind, and wins over others. Those that are over are forgotten."""
+        others = [each for _, each in self._faults if each.end > now and each.kind is not fault.kind]
+        self._faults = list(enumerate([fault, *others]))
+
+    def clear(self) -> None:
+        """None strikes any more."""
+        self._faults = []
+
     def striking(self, call: Call, now: float, draw: Draw) -> Fault | None:
         """The fault that this arrival meets."""
         met = (

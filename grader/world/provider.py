@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import hashlib
+import itertools
 import math
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from grader.sim import Simulation
 
 GUARD = 5_000
-"""Calls in one run, at most."""
+"""Calls in one run, at most. A run without an end forgets the older half of them instead."""
 
 DESK_SECONDS = 0.005
 """What the provider needs to refuse a call, or to repeat a reply that it kept: no slot, no bill."""
@@ -95,6 +96,7 @@ class Provider:
         self._open: dict[int, tuple[str, Call]] = {}
         self._kept: dict[tuple[str, str], _Work] = {}
         self._seen: Counter[str] = Counter()
+        self._numbers = itertools.count(1)
         self._schedule = Schedule(faults)
         self._announcer: asyncio.Task[None] | None = None
 
@@ -102,6 +104,14 @@ class Provider:
     def billed(self) -> int:
         """The invoice's total in micro-dollars."""
         return sum(line.micro_dollars for line in self.invoice)
+
+    def strike(self, fault: Fault) -> None:
+        """From now on this fault, too, in a run that goes on. It takes the place of its kind, and wins over others."""
+        self._schedule.add(fault, self._sim.now)
+
+    def heal(self) -> None:
+        """No fault strikes any more."""
+        self._schedule.clear()
 
     async def __call__(self, call: Call) -> Reply:
         """Raises TooManyCalls, and Hangup where a fault says so."""
@@ -121,19 +131,30 @@ class Provider:
 
     def _enter(self, call: Call) -> Entry:
         if len(self.log) >= GUARD:
-            raise TooManyCalls(
-                f"the provider's guard stopped the run: call {GUARD + 1:,} came at {self._sim.now:.1f} s"
-            )
+            if not self._sim.endless:
+                raise TooManyCalls(
+                    f"the provider's guard stopped the run: call {GUARD + 1:,} came at {self._sim.now:.1f} s"
+                )
+            self._forget()
         headers = call.headers
         api_key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
         tenant, idempotency_key = headers.get("x-tenant", ""), headers.get("idempotency-key", "")
-        entry = Entry(len(self.log) + 1, self._sim.now, call.path, dict(headers), api_key, tenant, idempotency_key)
+        entry = Entry(next(self._numbers), self._sim.now, call.path, dict(headers), api_key, tenant, idempotency_key)
         self.log.append(entry)
         self._open[entry.id] = (api_key, call)
         if len(self._open) > self.high_water:  # count those alone whose client is still there
             self._open = {i: (key, other) for i, (key, other) in self._open.items() if not other.closed.is_set()}
             self.high_water = max(self.high_water, len(self._open))
         return entry
+
+    def _forget(self) -> None:
+        """The older half of the calls, and what was kept for repetitions of them."""
+        del self.log[: GUARD // 2]
+        first = self.log[0].id
+        self.invoice = [line for line in self.invoice if line.call >= first]
+        known = {(entry.api_key, entry.idempotency_key) for entry in self.log}
+        self._kept = {key: work for key, work in self._kept.items() if key in known or not work.task.done()}
+        self._seen.clear()
 
     def _leave(self, entry: Entry, *, gone: bool) -> None:
         self._open.pop(entry.id, None)

@@ -18,8 +18,8 @@ from grader.sim.history import Answered, History
 class Scene:
     """Everything random comes from `seed`.
 
-    `patience`: real seconds a host may take for one turn; None for no limit. `without`: the parts of its runs that do
-    not take place; `answers`: those to requests that do not.
+    `patience`: real seconds a host may take for one turn; None for no limit, on nothing that is real. `without`: the
+    parts of its runs that do not take place; `answers`: those to requests that do not.
     """
 
     forkserver: Forkserver
@@ -50,13 +50,15 @@ class Scene:
 
     def simulation(self, *, horizon: float = 600.0) -> Simulation:
         """A new run, which ends at `horizon` virtual seconds at the latest. It is kept for the story."""
+        limits = {} if self.patience is None else sandbox.LIMITS
+        history = History(self.without, self.answers)
         sim = Simulation(
             self.forkserver,
             seed=self.seed,
             horizon=horizon,
             patience=self.patience,
-            limits=sandbox.LIMITS,
-            history=History(self.without, self.answers),
+            limits=limits,
+            history=history,
         )
         self.runs.append(sim)
         return sim

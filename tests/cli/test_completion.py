@@ -18,7 +18,7 @@ from grader.progress import Course
 from tests import workspaces
 from tests.cli.test_commands import PLAIN, Learner
 
-COMMANDS = ["init", "next", "trigger", "check", "story", "watch", "hint", "reset", "solution"]
+COMMANDS = ["init", "next", "trigger", "check", "story", "watch", "serve", "hint", "reset", "solution"]
 COMMANDS += ["grade", "verify", "calibrate", "new", "completion"]
 STUBS = ["service/patterns/lid.py", "service/patterns/whistle.py"]
 
@@ -65,7 +65,7 @@ def asked(folder: Path, *words: str) -> list[str]:
         (["learn", ""], COMMANDS),
         (["learn", "c"], ["check", "calibrate", "completion"]),
         (["learn", "check", ""], ["group-1"]),
-        (["learn", "check", "--"], ["--all", "--seed", "--json", "--help"]),
+        (["learn", "check", "--"], ["--all", "--debug", "--seed", "--json", "--help"]),
         (["learn", "verify", ""], ["group-1", "group-2", "group-4"]),
         (["learn", "grade", "--group", "group-4"], ["group-4"]),
         (["learn", "hint", ""], ["group-1", "lid", "whistle"]),

@@ -192,6 +192,7 @@ LINES = [
     ["trigger", "--set", "heat"],
     ["check", "--seed", "x"],
     ["watch", "nosuch"],
+    ["serve", "nosuch"],
     ["story", "group-1", "nosuch"],
     ["hint", "nosuch"],
     ["reset", "nosuch"],
