@@ -14,7 +14,7 @@ def begun(group: Group, seed: int, ink: Ink) -> str:
         ink.bold(f"Group {group.number} · {group.title}") + ink.dim(f" · seed {seed}"),
         "One test after the other, up to the first that is red.",
         "At each breakpoint() you are asked, and virtual time stands still.",
-        ink.dim("At (Pdb): where, p NAME, next, continue. Ctrl-D or quit leaves; Ctrl-C ends it all."),
+        ink.dim("At (Pdb): where, p NAME, next, continue; Ctrl-D leaves, Ctrl-C ends it all."),
     ]
     return "\n".join(lines) + "\n\n"
 

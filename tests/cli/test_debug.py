@@ -130,7 +130,9 @@ def debug(workspace: Path) -> Iterator[Debug]:
 
 def test_one_looks_around_and_goes_on_to_the_first_red_test(debug: Debug) -> None:
     terminal = debug(app(in_handler="breakpoint()\nmore = 1\nless = 2"))
-    assert "One test after the other" in terminal.until(PROMPT)
+    begun = terminal.until(PROMPT)
+    assert "One test after the other" in begun
+    assert all(len(line) <= 80 for line in begun.splitlines())
     assert re.match(r"where\n> service/app.py\(\d+\)add\(\)\n", terminal.ask("where")), "the learner's frames alone"
     assert re.fullmatch(r"p body\n\{'a': \d+, 'b': \d+\}\n", terminal.ask("p body"))
     assert "-> less = 2" in "".join(terminal.ask("next") for _ in range(2))
