@@ -20,13 +20,22 @@ def _standstill(entries: Iterable[Entry]) -> str:
 
 
 def _unanswered(tapes: Sequence[Tape]) -> str:
-    entries = [entry for tape in tapes for entry in tape]
-    asked = sum(e.kind == "request" for e in entries)
-    gone = sum(e.kind == "disconnect" for e in entries)
-    refused = sum(e.kind == "response" and e.data["status"] >= 500 for e in entries)
+    asked = gone = refused = 0
+    waited = 0.0
+    for tape in tapes:
+        begun: dict[int, float] = {}
+        for entry in tape:
+            match entry.kind:
+                case "request":
+                    begun[entry.data["id"]] = entry.at
+                case "disconnect":
+                    gone += 1
+                    waited += entry.at - begun.get(entry.data["id"], entry.at)
+                case "response":
+                    refused += entry.data["status"] >= 500
+        asked += len(begun)
     parts = []
     if gone:
-        waited = sum(e.at - _begun(e, tape) for tape in tapes for e in tape.of("disconnect"))
         parts.append(f"{_some(gone, asked)} given up, after {_span(waited)} of waiting")
     if refused:
         parts.append(f"{_some(refused, asked)} answered with 5xx")
@@ -74,10 +83,6 @@ def _breaks(entry: Entry) -> str:
 
 def _some(count: int, of: int) -> str:
     return f"{count} of {of} {'request' if of == 1 else 'requests'} {'is' if count == 1 else 'are'}"
-
-
-def _begun(entry: Entry, tape: Tape) -> float:
-    return next((e.at for e in tape.of("request") if e.data["id"] == entry.data["id"]), entry.at)
 
 
 def _span(seconds: float) -> str:
