@@ -75,6 +75,7 @@ _began_key = pytest.StashKey[float]()
 _outcome_key = pytest.StashKey[TestOutcome]()
 _hangs_key = pytest.StashKey[int]()
 _without_key = pytest.StashKey[tuple[Collection[str], Mapping[str, "Answered"]]]()
+_error_key = pytest.StashKey[BaseException]()
 _instead_key = pytest.StashKey[Path | None]()
 _current: list[pytest.Item] = []
 
@@ -250,6 +251,18 @@ def hung(config: pytest.Config) -> None:
     config.stash[_hangs_key] = config.stash.get(_hangs_key, 0) + 1
 
 
+def steps_of(item: pytest.Item) -> tuple[Step, ...]:
+    """The story of a red test that has just run, as a sequence; empty where the test tells its story itself."""
+    from grader.story import sequence
+
+    made: Scene | None = item.stash.get(_scene_key, None)
+    error = item.stash.get(_error_key, None)
+    if made is None or not made.tapes or (isinstance(error, ProductionFailure) and error.story):
+        return ()
+    about, since = (error.about, error.since) if isinstance(error, ProductionFailure) else (("",), 0.0)
+    return sequence.steps(made.tapes[-1], about, since)
+
+
 def leave_out(config: pytest.Config, parts: Collection[str], answers: Mapping[str, Answered]) -> None:
     """Tests that run from now on do without these parts of their scenes; requests among them are answered so."""
     config.stash[_without_key] = (parts, answers)
@@ -384,6 +397,7 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     from grader.story import timeline
     from grader.world.provider import TooManyCalls
 
+    item.stash[_error_key] = error
     made: Scene | None = item.stash.get(_scene_key, None)
     tapes = made.tapes if made else []
     todo, mistake = _unfinished(tapes), _mistake(tapes)
@@ -420,9 +434,6 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         kind = "" if isinstance(error, (Trouble, ForkserverGone)) else f"{type(error).__name__}: "
         failure = Failure("ours", f"{kind}{error}{mend}", detail=_traceback(error))
     failure = replace(failure, printed=_printed(made), **_costs(tapes))
-    if failure.story and not (isinstance(error, ProductionFailure) and error.story):
-        about, since = (error.about, error.since) if isinstance(error, ProductionFailure) else (("",), 0.0)
-        failure = replace(failure, steps=_steps(tapes, about, since))
     if verdict is Verdict.FAILED and todo is not None:
         verdict, failure = Verdict.TODO, todo
     elif verdict is Verdict.FAILED and mistake is not None:
@@ -437,12 +448,6 @@ def _costs(tapes: list[Tape]) -> dict[str, Any]:
     from grader.story import damage
 
     return {"damage": damage.costs(tapes), "broken": damage.first_broken(tapes[-1])} if tapes else {}
-
-
-def _steps(tapes: list[Tape], about: Sequence[str], since: float) -> tuple[Step, ...]:
-    from grader.story import sequence
-
-    return sequence.steps(tapes[-1], about, since) if tapes else ()
 
 
 def _unfinished(tapes: list[Tape]) -> Failure | None:

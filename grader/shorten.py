@@ -26,19 +26,26 @@ MOST_SECONDS = 3.0
 """Real seconds after which the shortest history so far will do."""
 
 
-def shortened(
+def retold(
+    item: pytest.Item, test: TestOutcome, play: Callable[[], TestOutcome | None], *, reference: Path | None
+) -> TestOutcome:
+    """The outcome of a test that has just run, with the sequence of its story.
+
+    With a `reference`, the folder above a service that passes, it is that of the shortest history which fails in the
+    same way; what was measured stays that of the whole test. `play` runs the test once more.
+    """
+    if test.verdict not in (Verdict.FAILED, Verdict.LEARNER_ERROR) or test.failure is None:
+        return test
+    drawn = replace(test, failure=replace(test.failure, steps=plugin.steps_of(item)))
+    return drawn if reference is None else _shortened(item, drawn, play, reference)
+
+
+def _shortened(
     item: pytest.Item, test: TestOutcome, play: Callable[[], TestOutcome | None], reference: Path
 ) -> TestOutcome:
-    """The outcome of a test that has just run, with the story of the shortest history that fails in the same way.
-
-    `play` runs the test once more; `reference` is the folder above a service that passes. What was measured stays that
-    of the whole test.
-    """
     parts = plugin.parts_of(item)
-    if test.verdict not in (Verdict.FAILED, Verdict.LEARNER_ERROR) or not parts:
-        return test
     began = time.monotonic()
-    shortest, left = test, parts
+    shortest, steps, left = test, plugin.steps_of(item), parts
 
     def passes() -> bool:
         plugin.put_instead(item.config, reference)
@@ -49,15 +56,15 @@ def shortened(
         return right is not None and right.verdict is Verdict.PASSED
 
     def fails(gone: frozenset[str]) -> bool:
-        nonlocal shortest, left
+        nonlocal shortest, steps, left
         if time.monotonic() - began > MOST_SECONDS:
             return False
         plugin.leave_out(item.config, gone, answers)
         again = play()
-        tried = [part for part in plugin.parts_of(item) if part not in gone]
+        drawn, kept = plugin.steps_of(item), tuple(part for part in plugin.parts_of(item) if part not in gone)
         if again is None or not _alike(test, again) or not passes():
             return False
-        shortest, left = again, tuple(tried)
+        shortest, steps, left = again, drawn, kept
         return True
 
     if not passes():
@@ -76,7 +83,7 @@ def shortened(
         where=told.where,
         story=told.story,
         broken=told.broken,
-        steps=told.steps,
+        steps=steps,
         shortest=_told(parts, left),
     )
     return replace(test, failure=failure)

@@ -43,6 +43,12 @@ class Judge(Protocol):
     def __call__(self, report: int, clients: Sequence[Forkserver], first: Collection[str] = ()) -> None: ...
 
 
+class Retell(Protocol):
+    """Tells of a red test, which has just run, in another way. `play` runs it once more."""
+
+    def __call__(self, item: pytest.Item, test: TestOutcome, play: Callable[[], TestOutcome | None]) -> TestOutcome: ...
+
+
 _NOT_NEEDED = ("cacheprovider", "logging", "warnings", "unraisableexception", "threadexception", "faulthandler")
 """Of pytest's own plug-ins, what every test would pay for, and no outcome tells of."""
 
@@ -59,15 +65,16 @@ def run(
     seed: int,
     stage: int | None = None,
     only: Sequence[str] | None = None,
+    retell: bool = False,
     reference: Path | None = None,
     on_test: Callable[[TestOutcome], None] | None = None,
 ) -> GroupOutcome:
     """Judge the learner's files below `root` with the tests of `pristine`, the group's folder as it ships.
 
-    `stage`: only the tests up to this stage; 0 for sanity alone. `only`: only the tests with these ids. `reference`:
-    the folder above a service that passes; then the story of a red test is that of the shortest history that fails.
-    `on_test` hears each outcome as it comes. Nothing of the learner's enters this process. KeyboardInterrupt ends the
-    workers and passes on.
+    `stage`: only the tests up to this stage; 0 for sanity alone. `only`: only the tests with these ids. `retell`: red
+    tests are told with the sequence of their story; and, if there is a `reference`, the folder above a service that
+    passes, the story is that of the shortest history that fails. `on_test` hears each outcome as it comes. Nothing of
+    the learner's enters this process. KeyboardInterrupt ends the workers and passes on.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="brownout-") as folder:
@@ -78,7 +85,8 @@ def run(
         words: list[object] = [judged, seed, -1 if stage is None else stage, writer, int(not refused)]
         if reference is not None:
             lay_out(group, reference, pristine, Path(folder) / "reference")
-            words += ["--reference", Path(folder) / "reference"]
+        if retell:
+            words += ["--retell", Path(folder) / "reference" if reference else ""]
         words += ["--only", *only] if only is not None else []
         arguments = ["-m", "grader.suite", *map(str, words)]
         command = [sys.executable, "-P", *arguments] if refused else sandbox.enclose(arguments, writable=[Path(folder)])
@@ -263,19 +271,19 @@ class _Once(_Collected):
         stage: int,
         only: Collection[str] | None,
         width: int,
-        reference: Path | None,
+        retell: Retell | None,
     ) -> None:
         super().__init__(forkserver)
         self._report = report
         self._stage = stage
         self._only = only
         self._width = width
-        self._reference = reference
+        self._retell = retell
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         wanted = [(item, test) for item, test in self._tests(session) if self._is_wanted(test)]
         clients = [self._forkserver.another() for _ in range(min(self._width, len(wanted)))]
-        _run(wanted, self._report, clients, reference=self._reference)
+        _run(wanted, self._report, clients, retell=self._retell)
         return True
 
     def _is_wanted(self, test: TestOutcome) -> bool:
@@ -338,18 +346,17 @@ def _run(
     clients: Sequence[Forkserver],
     first: Collection[str] = (),
     *,
-    reference: Path | None = None,
+    retell: Retell | None = None,
 ) -> None:
     """Run the tests, those with the ids `first` before the others, as many at once as there are clients."""
     _write(report, {"expected": [asdict(test) for _, test in tests]})
     if not tests:
         return
-    for root in (tests[0][0].config.rootpath, *([reference] if reference else [])):
-        _compile(root / "service")
+    _compile(tests[0][0].config.rootpath / "service")
     items = [item for item, _ in sorted(tests, key=lambda each: each[1].id not in first)]
     if len(clients) == 1:
         for item in items:
-            _play(item, clients[0], partial(_write, report), reference=reference)
+            _play(item, clients[0], partial(_write, report), retell=retell)
         return
     queue, feed = os.pipe()  # holds the numbers of the tests still to run: whoever is free takes the next
     os.write(feed, b"".join(number.to_bytes(2, "big") for number in range(len(items))))
@@ -364,7 +371,7 @@ def _run(
             try:
                 while number := os.read(queue, 2):
                     write = partial(_write_in_turn, report, turns)
-                    _play(items[int.from_bytes(number, "big")], client, write, reference=reference)
+                    _play(items[int.from_bytes(number, "big")], client, write, retell=retell)
                 status = 0
             finally:
                 os._exit(status)
@@ -377,7 +384,7 @@ def _run(
 
 
 def _play(
-    item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]], None], *, reference: Path | None = None
+    item: pytest.Item, client: Forkserver, write: Callable[[dict[str, Any]], None], *, retell: Retell | None = None
 ) -> None:
     """Run one test on hosts of this client."""
     from grader import plugin
@@ -390,10 +397,8 @@ def _play(
 
     try:
         outcome = once()
-        if reference is not None and outcome is not None:
-            from grader.shorten import shortened
-
-            outcome = shortened(item, outcome, once, reference)
+        if retell is not None and outcome is not None:
+            outcome = retell(item, outcome, once)
     except Exception as error:  # pytest's own machinery: the other tests still have to run
         outcome = plugin.broken(item, error)
     if outcome is not None:
@@ -494,10 +499,10 @@ def play(
     stage: int,
     only: Collection[str] | None,
     width: int,
-    reference: Path | None = None,
+    retell: Retell | None = None,
 ) -> int:
     """Collect and run the tests of FOLDER, `width` at once; outcomes go to the descriptor `report`. Once a process."""
-    return _pytest(folder, seed, _Once(forkserver, report, stage, only, width, reference))
+    return _pytest(folder, seed, _Once(forkserver, report, stage, only, width, retell))
 
 
 def play_for_a_debugger(
@@ -540,7 +545,7 @@ def _pytest(folder: str, seed: int, suite: _Collected, *words: str) -> int:
 
 
 def main() -> None:
-    """The process that `run` starts: `python -m grader.suite FOLDER SEED STAGE FD ENCLOSED [--reference FOLDER]
+    """The process that `run` starts: `python -m grader.suite FOLDER SEED STAGE FD ENCLOSED [--retell REFERENCE]
     [--only ID…]`. STAGE -1 is all; ENCLOSED is 1 in the sandbox, and 0 outside. With --debug FOLDER SEED REPORT FD TERM
     PATTERNS, the one that `debug` starts."""
     if sys.argv[1] == "--debug":
@@ -548,14 +553,20 @@ def main() -> None:
         sys.exit(play_for_a_debugger(folder, int(seed), report, int(alive), terminal, json.loads(patterns)))
     folder, seed, stage, report, enclosed, *rest = sys.argv[1:]
     forkserver = launch(int(seed), enclosed=bool(int(enclosed)))
-    reference = None
-    if rest[:1] == ["--reference"]:
-        reference, rest = Path(rest[1]), rest[2:]
+    retell = None
+    if rest[:1] == ["--retell"]:
+        retell, rest = _retelling(rest[1]), rest[2:]
     only = rest[1:] if rest else None
     width = cores()
-    sys.exit(
-        play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=width, reference=reference)
-    )
+    sys.exit(play(folder, int(seed), int(report), forkserver, stage=int(stage), only=only, width=width, retell=retell))
+
+
+def _retelling(reference: str) -> Retell:
+    from grader.shorten import retold
+
+    if reference:
+        _compile(Path(reference) / "service")
+    return partial(retold, reference=Path(reference) if reference else None)
 
 
 if __name__ == "__main__":

@@ -199,7 +199,9 @@ SLOW = "tests/test_stage_1_one_slow_answer.py"
 def shortest(name: str) -> TestOutcome:
     """A test of the service as it ships, told with its shortest history."""
     only = f"{SLOW}::{name}"
-    outcome = suite.run(GROUP, root=GROUP.path, pristine=GROUP.path, seed=7, only=[only], reference=REFERENCE)
+    outcome = suite.run(
+        GROUP, root=GROUP.path, pristine=GROUP.path, seed=7, only=[only], retell=True, reference=REFERENCE
+    )
     return find(outcome, only)
 
 

@@ -21,11 +21,17 @@ def retold(outcome: GroupOutcome, group: Group, source: Path, pristine: Path, te
 
     `source` has the curriculum.
     """
-    reference = handed_in.folder(group, source) / "reference"
-    if not tests or not reference.is_dir():
+    if not tests:
         return outcome
+    reference = handed_in.folder(group, source) / "reference"
     again = suite.run(
-        group, root=group.path, pristine=pristine, seed=outcome.seed, only=list(tests), reference=reference
+        group,
+        root=group.path,
+        pristine=pristine,
+        seed=outcome.seed,
+        only=list(tests),
+        retell=True,
+        reference=reference if reference.is_dir() else None,
     )
-    told = {test.id: test for test in again.tests if test.failure and test.failure.shortest}
+    told = {test.id: test for test in again.tests if test.failure and (test.failure.shortest or test.failure.steps)}
     return replace(outcome, tests=tuple(told.get(test.id, test) for test in outcome.tests))

@@ -79,12 +79,19 @@ class Served:
         """Has everybody of its session ended?"""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            try:
-                os.killpg(self.process.pid, 0)
-            except ProcessLookupError:
+            if not any(_is_of_session(stat, self.process.pid) for stat in Path("/proc").glob("[0-9]*/stat")):
                 return True
             time.sleep(0.05)
         return False
+
+
+def _is_of_session(stat: Path, session: int) -> bool:
+    """Is it a process of the session that still runs? One that ended may stay until somebody asks after it."""
+    try:
+        state, _, _, its, *_ = stat.read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return state != "Z" and int(its) == session
 
 
 Serve = Callable[..., Served]
