@@ -15,7 +15,7 @@ from grader.story import timeline
 CLIENT = "client"
 MOST_STEPS = 18
 MOMENT = 9  # columns in which a moment stands, left of the drawing
-WIDEST = 28  # columns between two lifelines: arrows need no more
+WIDEST = 26  # columns between two lifelines: arrows need no more
 
 _NOTES = {
     "crash": "crashes",

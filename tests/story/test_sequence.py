@@ -30,14 +30,14 @@ def test_each_call_has_its_answer_and_each_request_its_end() -> None:
 
 def test_a_sequence_is_drawn_between_lifelines() -> None:
     assert drawing(steps(outage()), 70) == [
-        "          client                       api                        llm",
-        "00:00.5  provider: hang begins          │                          │",
-        "00:01.0      │──────── GET /ask ───────▶│                          │",
-        "00:01.0      │                          │───── POST /v1/chat ─────▶│",
-        "00:01.0      │                          █ blocked 8.0 s: service/app.…",
-        "00:01.5      │────── GET /health ──────▶│                          │",
-        "00:09.0      │◀╌╌╌╌╌╌ 200, 7.5 s ╌╌╌╌╌╌╌│                          │",
-        "00:30.0      │╌╌╌╌ gives up, 29.0 s ╌╌╌✗│                          │",
+        "          client                      api                       llm",
+        "00:00.5  provider: hang begins         │                         │",
+        "00:01.0      │─────── GET /ask ───────▶│                         │",
+        "00:01.0      │                         │───── POST /v1/chat ────▶│",
+        "00:01.0      │                         █ blocked 8.0 s: service/app.p…",
+        "00:01.5      │────── GET /health ─────▶│                         │",
+        "00:09.0      │◀╌╌╌╌╌ 200, 7.5 s ╌╌╌╌╌╌╌│                         │",
+        "00:30.0      │╌╌╌ gives up, 29.0 s ╌╌╌✗│                         │",
     ]
 
 
