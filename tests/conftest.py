@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests import workspaces
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell that runs us in the background has Ctrl-C ignored, and who is started by us would inherit that."""
 
 
 @pytest.fixture

@@ -46,11 +46,11 @@ def command(
 
     if resume and regrade:
         raise Usage("--resume goes on with a batch, and --regrade forgets it: which is it?", _again("--resume"))
-    if not unsafe and (why := sandbox.refusal()):
-        raise Usage(f"there is no sandbox here ({why}), and this work is nobody's to trust", _again("--unsafe"))
     submissions = ingest.collect(paths, chosen)
     learners = read_roster(roster) if roster else []
     _check(out, paths, begun=(out / NAME).exists() and not (resume or regrade))
+    if not unsafe and (why := sandbox.refusal()):
+        raise Usage(f"there is no sandbox here ({why}), and this work is nobody's to trust", _again("--unsafe"))
     began = time.monotonic()
     with course.store.as_shipped(chosen) as pristine:
         plan = batch.plan(chosen, pristine, private, confined=not unsafe)

@@ -165,9 +165,9 @@ def test_bad_words_get_one_line_and_the_command_that_mends_it(workspace: Path) -
         (["in"], "which group is it"),
         (["nowhere", "--group", "group-1"], "there is no nowhere"),
         (["in", "--group", "group-9"], "group 9"),
-        (["in", "--group", "group-1", "--weights", "none.toml"], "cannot read none.toml"),
+        (["in", "--group", "group-1", "--unsafe", "--weights", "none.toml"], "cannot read none.toml"),
         (["in", "--group", "group-1", "--roster", "none.csv"], "cannot read none.csv"),
-        (["in", "--group", "group-1", "--scheduler", "tcp://127.0.0.1:9"], ""),
+        (["in", "--group", "group-1", "--unsafe", "--scheduler", "tcp://127.0.0.1:9"], ""),
     ):
         done = learn(workspace, *words)
         assert done.returncode == 2, (words, done.stdout, done.stderr)
