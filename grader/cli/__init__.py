@@ -18,7 +18,10 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     if code == 130:
-        from grader.cli.ending import interrupted
+        try:
+            from grader.cli.ending import interrupted
 
-        interrupted()
+            interrupted()
+        except Exception:  # Ctrl-C has left a module half imported
+            pass
     sys.exit(code)
