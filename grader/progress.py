@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from grader import curriculum
-from grader.curriculum import Group, Place, Stage, Trouble
+from grader.curriculum import Group, Place, Stage, Trouble, UnknownName
 from grader.outcome import GroupOutcome, TestOutcome, Verdict
 
 VERSION = 1
@@ -324,7 +324,7 @@ class Course:
 
     def default(self) -> Group:
         """The group that is meant where none is named: the one around, else the current one, else the last."""
-        return self._around() or self.current() or self._last()
+        return self.around() or self.current() or self._last()
 
     def chosen(self, name: str | None) -> Group:
         """The group that a command is about: the named one, else the one whose folder this is, else the current one.
@@ -348,7 +348,7 @@ class Course:
         Raises UnknownName and Locked.
         """
         last = max(self.passed & self.groups.keys(), key=lambda one: self.progress[one].passed_at, default=None)
-        group = self._around() or (self.groups[last] if last else self.chosen(None))
+        group = self.around() or (self.groups[last] if last else self.chosen(None))
         if name:
             group = curriculum.resolve(name, self.groups)
         if group.id not in self.passed:
@@ -356,9 +356,9 @@ class Course:
         return group
 
     def chosen_with(
-        self, name: str | None, part: str | None, parts: Callable[[Group], Collection[str]]
+        self, name: str | None, part: str | None, parts: Callable[[Group], Collection[str]], kind: str
     ) -> tuple[Group, str | None]:
-        """The group and the part of it (a pattern, a file) that a command is about; one name alone may be either.
+        """The group and the part of it that a command is about; one name alone may be either. `kind`: what a part is.
 
         Raises UnknownName and Locked.
         """
@@ -367,7 +367,13 @@ class Course:
             part = self._part(default, name, parts(default))
             if part in parts(default):
                 return self.chosen(default.id), part
-            return self.chosen(name), None
+            try:
+                return self.chosen(name), None
+            except UnknownName:
+                if any(char.isdigit() for char in name):
+                    raise
+            known = [*(group.id for group in self.groups.values()), *parts(default)]
+            raise curriculum.unknown(f"group or {kind}", name, known, "learn")
         group = self.chosen(name)
         return group, self._part(group, part, parts(group)) if part else None
 
@@ -512,7 +518,8 @@ class Course:
 
         return self.store.update(apply)
 
-    def _around(self) -> Group | None:
+    def around(self) -> Group | None:
+        """The group in whose folder we are."""
         return next((group for group in self.groups.values() if self.here.is_relative_to(group.path)), None)
 
     def _last(self) -> Group:

@@ -33,6 +33,7 @@ from grader.world.live import Called, Live, Neighbours
 HERE = "127.0.0.1"
 FIRST_PORT = 8000
 MOST_PORTS = 200  # looked at for a free one
+STARTS = 5.0  # seconds that a start may take before somebody is told that it takes long
 
 
 class CannotServe(Trouble):
@@ -67,13 +68,20 @@ class Down:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """The service has been starting for so many seconds, and does not listen yet."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """The service is started again: these files of it have changed."""
 
     files: tuple[str, ...]
 
 
-Event = Up | Down | Saved | Called
+Event = Up | Down | Waits | Saved | Called
 Tell = Callable[[Event], None]
 
 
@@ -235,19 +243,29 @@ class _Supervised:
         been_up = False
         with self._saves():
             process = self._start()
+            starting = True
             try:
                 while True:
-                    news = self._news.get()
+                    try:
+                        news = self._news.get(timeout=STARTS if starting else None)
+                    except queue.Empty:
+                        starting = False
+                        self._tell(Waits(STARTS))
+                        continue
                     if news is None:
-                        process = self._restarted(process)
+                        other = self._restarted(process)
+                        starting = starting or other is not process
+                        process = other
                     elif news[0] is not process:
                         continue
                     elif news[1] == "up":
+                        starting = False
                         self._tell(Up(self._place, again=been_up))
                         been_up = True
                     elif not (self._wait or been_up):
                         raise DoesNotStart(news[1])
                     else:
+                        starting = False
                         self._tell(Down(news[1], waits=True))
             finally:
                 self._end(process)

@@ -117,9 +117,12 @@ def _told(parts: Sequence[str], left: Sequence[str]) -> str:
     race = (
         "a race: first in, first out, it does not fail" if kept[SHUFFLE] else "no race: first in, first out, it fails"
     )
+    if not whole[REQUEST]:
+        return ""
     if all(whole[kind] == kept[kind] for kind in (REQUEST, FAULT)):
         return race
-    return f"{' and '.join(counted)} {'is' if len(counted) == 1 and kept[REQUEST] == 1 else 'are'} enough; {race}"
+    enough = "is enough" if len(counted) == 1 and kept[REQUEST] == 1 else "are enough"
+    return f"{' and '.join(counted)} {enough}: the story is theirs; {race}"
 
 
 def _kind(part: str) -> str:

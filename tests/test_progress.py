@@ -275,7 +275,7 @@ def test_one_word_may_be_a_group_or_a_pattern(workspace: Path) -> None:
         ("1", None): ("group-1", None),
         (None, None): ("group-1", None),
     }.items():
-        group, pattern = course.chosen_with(*words, lambda group: group.patterns)
+        group, pattern = course.chosen_with(*words, lambda group: group.patterns, "part")
         assert (group.id, pattern) == meant
 
 
@@ -316,9 +316,9 @@ def test_reset_of_one_file_leaves_the_others(workspace: Path) -> None:
 @pytest.mark.parametrize("typed", ["service/app.py", "../group-01-kettle/service/app.py"])
 def test_a_file_may_be_named_from_where_the_learner_is(workspace: Path, typed: str) -> None:
     course = Course(workspace, workspace / "groups/group-01-kettle")
-    assert course.chosen_with(typed, None, lambda group: group.shipped)[1] == "service/app.py"
+    assert course.chosen_with(typed, None, lambda group: group.shipped, "part")[1] == "service/app.py"
     course = Course(workspace, workspace / "groups/group-01-kettle/service")
-    assert course.chosen_with("app.py", None, lambda group: group.shipped)[1] == "service/app.py"
+    assert course.chosen_with("app.py", None, lambda group: group.shipped, "part")[1] == "service/app.py"
 
 
 def test_reset_takes_away_what_the_learner_added(workspace: Path) -> None:

@@ -217,7 +217,8 @@ def test_a_red_test_is_told_with_the_shortest_history_that_fails() -> None:
         whole.failure.damage,
     )
     kept = re.fullmatch(
-        r"(\d+) of 152 requests are enough; no race: first in, first out, it fails", test.failure.shortest
+        r"(\d+) of 152 requests are enough: the story is theirs; no race: first in, first out, it fails",
+        test.failure.shortest,
     )
     assert kept
     assert int(kept[1]) < 50, "two are, where there is time to find that out"

@@ -21,8 +21,9 @@ def command(shell: str | None = None, *, as_json: bool = False) -> int:
     if shell is None:
         shell = Path(os.environ.get("SHELL", "")).name
     if shell not in SHELLS:
-        what = f"“{shell}” is not completed for" if shell else "for which shell is it"
-        raise Usage(f"{what}: {', '.join(SHELLS[:-1])} or {SHELLS[-1]}?", "learn completion bash")
+        known = f"{', '.join(SHELLS[:-1])} or {SHELLS[-1]}"
+        what = f"there is no completion for “{shell}”, but for {known}" if shell else f"for which shell is it: {known}?"
+        raise Usage(what, "learn completion bash")
     text = _FIRST.get(shell, "") + _script(shell)
     if as_json:
         from grader.report import machine

@@ -10,7 +10,7 @@ from grader.cli.ending import Exit
 
 def command(group: str | None = None, pattern: str | None = None, *, as_json: bool = False) -> int:
     course = desk.course()
-    chosen, rest = course.chosen_with(group, pattern, lambda known: known.patterns)
+    chosen, rest = course.chosen_with(group, pattern, lambda known: known.patterns, "pattern")
     given = course.hint(chosen, rest)
     if as_json:
         from grader.report import machine

@@ -11,7 +11,7 @@ from grader.curriculum import BrokenGroup, mend_of, shown
 
 def command(group: str | None = None, *, as_json: bool = False) -> int:
     course = desk.course()
-    chosen = course.chosen(group) if group else course.current()
+    chosen = course.chosen(group) if group or course.around() else course.current()
     for written in course.groups.values():
         course.store.preserve(written)
     markdown = ""

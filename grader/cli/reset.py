@@ -11,7 +11,7 @@ from grader.progress import Reset, files_of
 
 def command(group: str | None = None, file: str | None = None, *, yes: bool = False, as_json: bool = False) -> int:
     course = desk.course()
-    chosen, name = course.chosen_with(group, file, files_of)
+    chosen, name = course.chosen_with(group, file, files_of, "file")
     files = course.changed(chosen, name)
 
     from grader.report.ink import ink

@@ -19,9 +19,12 @@ def command(
     as_json: bool = False,
 ) -> int:
     course = desk.course()
-    chosen, name = course.chosen_with(group, test, tests_of)
+    (group, _, case), (test, _, other) = (group or "").partition("["), (test or "").partition("[")
+    chosen, name = course.chosen_with(group or None, test or None, tests_of, "test")
     if name is not None and name not in tests_of(chosen):
         raise unknown("test", name, tests_of(chosen), f"learn check {chosen.id}")
+    if name is not None and (case or other):
+        name = f"{name}[{case or other}"
     seed = course.seed(chosen) if seed is None else seed
 
     from grader.report.causes import told_of

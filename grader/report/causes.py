@@ -24,9 +24,15 @@ def first_red(outcome: GroupOutcome) -> list[TestOutcome]:
 def told_of(outcome: GroupOutcome, name: str | None, *, all_of_a_stage: bool) -> list[list[TestOutcome]]:
     """The causes to tell of: those of a test function, else of the first red stage, all or the first that are shown."""
     if name is not None:
-        return by_cause(test for test in red(outcome) if test.id.rpartition("::")[2].partition("[")[0] == name)
+        of_name = [test for test in red(outcome) if name in (named(test), named(test).partition("[")[0])]
+        return by_cause(of_name)
     causes = by_cause(first_red(outcome))
     return causes if all_of_a_stage else causes[:FAILURES]
+
+
+def named(test: TestOutcome) -> str:
+    """The name of a test's function, with its case."""
+    return test.id.rpartition("::")[2]
 
 
 def first_shown(outcome: GroupOutcome) -> list[str]:

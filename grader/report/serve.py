@@ -6,7 +6,7 @@ import time
 
 from grader.curriculum import Group
 from grader.report.ink import Ink, clean
-from grader.serve import Down, Event, Place, Saved, Up
+from grader.serve import Down, Event, Place, Saved, Up, Waits
 from grader.world.live import Called
 
 _NAME = 13
@@ -46,6 +46,9 @@ def told(event: Event, ink: Ink) -> str:
             return f"{ink.good(ink.symbol('ok'))} {ink.bold('up again')}\n"
         case Down(why):
             return does_not_start(why, ink, waits=event.waits)
+        case Waits(seconds):
+            why = f"not up after {seconds:g} s: what comes before the first request (its lifespan) waits for something"
+            return f"{ink.bad(ink.symbol('bad'))} Your service is {why}.\n"
         case Saved(files):
             return f"{ink.symbol('here')} {ink.bold('saved')} {', '.join(map(clean, files))}\n"
         case Called(neighbour, method, path, status, seconds):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader.curriculum import Group
 from grader.outcome import GroupOutcome, TestOutcome
+from grader.report.causes import named, red
 from grader.report.ink import Ink, clean
 from grader.story import measure, sequence
 
@@ -21,7 +23,10 @@ def screen(
     if outcome.ours:
         return f"{ink.bad(ink.symbol('bad'))} The grader itself failed: {clean(outcome.ours)}\n"
     if not causes:
-        return f"{ink.good(ink.symbol('ok'))} Nothing red with seed {outcome.seed}: there is nothing to tell.\n"
+        count = len(red(outcome))
+        others = "1 other is" if count == 1 else f"{count} others are"
+        more = f" {others} red: {ink.command(f'learn story {group.id}')}" if count else ""
+        return f"{ink.good(ink.symbol('ok'))} Green with seed {outcome.seed}: there is nothing to tell.{more}\n"
     left, right = f"Group {group.number} · {clean(group.title)}", f"seed {outcome.seed}"
     rows = [ink.bold(left) + " " * max(2, ink.width - len(left) - len(right)) + ink.dim(right), ""]
     rows += _told(causes[0], ink)
@@ -31,8 +36,8 @@ def screen(
     else:
         commands.append((f"learn story {group.id} --html", "all of the stage as a page, drawn"))
     if len(causes) > 1:
-        commands.append((f"learn story {group.id} {_name(causes[1][0])}", "the next one"))
-    wide = max(len(command) for command, _ in commands)
+        commands.append((f"learn story {group.id} {shlex.quote(named(causes[1][0]))}", "the next one"))
+    wide = max(len(command) for command, _ in commands[:2])
     return "\n".join([*rows, *(f"  {ink.command(c.ljust(wide))}  {ink.dim(what)}" for c, what in commands)]) + "\n"
 
 
@@ -58,8 +63,3 @@ def _told(same: Sequence[TestOutcome], ink: Ink) -> Iterator[str]:
         yield ""
         yield from (f"  {clean(line)}" for line in failure.story)
     yield ""
-
-
-def _name(test: TestOutcome) -> str:
-    """The test's function."""
-    return test.id.rpartition("::")[2].partition("[")[0]

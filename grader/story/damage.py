@@ -36,7 +36,7 @@ def _unanswered(tapes: Sequence[Tape]) -> str:
         asked += len(begun)
     parts = []
     if gone:
-        parts.append(f"{_some(gone, asked)} given up, after {_span(waited)} of waiting")
+        parts.append(f"{_some(gone, asked)} given up, after {_span(waited)} of waiting{' in all' if gone > 1 else ''}")
     if refused:
         parts.append(f"{_some(refused, asked)} answered with 5xx")
     return "; ".join(parts)

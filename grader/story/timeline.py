@@ -148,11 +148,14 @@ def _remainder(entries: list[Entry], shown: list[Entry]) -> list[str]:
     told = {id(entry) for entry in shown}
     left = [e for e in entries if id(e) not in told]
     still = sum(float(e.data["seconds"]) for e in entries if e.kind == "blocked")
+    calls = sum(e.kind == "call" for e in left)
     gone = sum(e.kind == "disconnect" for e in left)
     refused = sum(e.kind == "response" and e.data["status"] >= 500 for e in left)
     parts = []
     if any(e.kind == "blocked" for e in left):
         parts.append(f"the event loop stands still for {still:.0f} s in all")
+    if calls:
+        parts.append(f"{calls} more {'call' if calls == 1 else 'calls'} to others")
     if gone:
         parts.append(f"{gone} more {'client gives' if gone == 1 else 'clients give'} up")
     if refused:

@@ -23,7 +23,7 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
             ),
             Try(
                 "curl -s '$llm/-/slow?factor=30&seconds=60'\n"
-                "curl -s -m 10 -w ' after %{time_total} s\\n' \\\n"
+                "curl -s -m 15 -w ' after %{time_total} s\\n' \\\n"
                 "  '$service/ask?q=What+about+pets%3F'",
                 "the provider's brown-out, for a minute: who waits, and how long?",
             ),

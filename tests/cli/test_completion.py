@@ -149,7 +149,7 @@ def test_the_script_is_printed_for_the_shell_that_is_named_or_runs(learn: Learne
         assert learn.json("completion", shell)["result"] == {"shell": shell, "script": named.out}
     refused = learn("completion", "tcsh")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
-    assert refused.err == "✗ “tcsh” is not completed for: bash, zsh or fish? Run: learn completion bash\n"
+    assert refused.err == "✗ there is no completion for “tcsh”, but for bash, zsh or fish. Run: learn completion bash\n"
 
 
 def at_a_prompt(shell: list[str], script: str, folder: Path, program: Path, typed: str, wanted: str) -> str:

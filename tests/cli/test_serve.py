@@ -281,6 +281,28 @@ def test_where_nobody_waits_a_mistake_ends_it(serve: Serve, workspace: Path, wor
     assert served.is_alone()
 
 
+NEVER = """\
+    import asyncio
+    from contextlib import asynccontextmanager
+
+    @asynccontextmanager
+    async def lifespan(app):
+        await asyncio.Event().wait()
+        yield
+
+    app = FastAPI(title="Skylark document assistant", lifespan=lifespan)
+"""
+
+
+def test_a_start_that_does_not_end_is_told_and_a_save_ends_it(serve: Serve, workspace: Path) -> None:
+    app = '    app = FastAPI(title="Skylark document assistant")\n'
+    change(app_of(workspace, 1), app, NEVER)
+    served = serve("1", "--json")
+    assert "Your service is not up after 5 s" in served.until("waits for something.")
+    change(app_of(workspace, 1), NEVER, app)
+    assert served.answer()["result"]["group"] == "group-1"
+
+
 def test_a_start_that_fails_is_told_in_the_learners_lines(serve: Serve, workspace: Path) -> None:
     change(app_of(workspace, 2), "worker = asyncio", "worker = {}[1]; asyncio")
     served = serve("2", "--json")

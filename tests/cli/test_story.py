@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -13,7 +14,7 @@ import pytest
 
 from grader.outcome import Verdict
 from grader.report import page
-from grader.report.causes import by_cause, red
+from grader.report.causes import by_cause, red, told_of
 from tests import workspaces
 from tests.cli.test_commands import Learner
 
@@ -57,8 +58,31 @@ def test_one_test_can_be_named(learn: Learner) -> None:
 def test_green_tests_have_no_story(learn: Learner) -> None:
     ended = learn("story", told="passed")
     assert (ended.code, ended.out) == (0, ended.out)
-    assert "there is nothing to tell" in ended.out
+    assert ended.out.endswith(": there is nothing to tell.\n")
     assert not (learn.workspace / ".learn/pages").exists()
+
+
+def test_a_green_test_among_red_ones_is_said_to_be_green(learn: Learner) -> None:
+    ended = learn("story", "test_1", "--seed", "7", told="passed,passed,failed")
+    assert (ended.code, ended.out) == (
+        0,
+        "✓ Green with seed 7: there is nothing to tell. 3 others are red: learn story group-1\n",
+    )
+
+
+def test_a_case_of_a_test_can_be_named() -> None:
+    outcome = workspaces.outcome(1, 7, Verdict.FAILED)
+    cases = [replace(test, id=f"test_kettle.py::test_tea[{at}]") for at, test in enumerate(outcome.tests)]
+    outcome = replace(outcome, tests=tuple(cases))
+    assert [[test.id for test in same] for same in told_of(outcome, "test_tea[2]", all_of_a_stage=False)] == [
+        [cases[2].id]
+    ]
+    assert len(told_of(outcome, "test_tea", all_of_a_stage=False)) == 5
+
+
+def test_what_is_neither_a_group_nor_a_test_is_named_with_its_likes(learn: Learner) -> None:
+    assert "there is no group or test “test_kettle”: did you mean test_" in learn("story", "test_kettle").err
+    assert "there is no group “group-77”" in learn("story", "group-77").err
 
 
 def test_a_run_that_the_grader_spoilt_has_none_either(learn: Learner) -> None:
@@ -157,8 +181,6 @@ def test_a_page_stands_alone_and_says_in_words_what_it_shows(workspace: Path, na
 
 
 def test_what_a_learners_code_says_is_text_on_a_page(workspace: Path) -> None:
-    from dataclasses import replace
-
     from grader.curriculum import read_groups
 
     outcome = workspaces.outcome(1, 7, Verdict.FAILED)
