@@ -291,7 +291,7 @@ class _Once(_Collected):
 
 
 class _UntilRed(_Collected):
-    """One test after the other, up to the first that is red. Outcomes go to a pipe."""
+    """One test after the other, up to the first that is red. Outcomes go to a file."""
 
     def __init__(self, forkserver: Forkserver, report: int, patterns: Mapping[str, str]) -> None:
         super().__init__(forkserver)

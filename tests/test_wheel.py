@@ -20,6 +20,7 @@ from grader import curriculum, sandbox
 from grader.progress import Course
 from grader.verify import pins
 from grader.verify.shipped import lay_out
+from tests.sandboxed import needs_sandbox
 
 ROOT = Path(__file__).parents[1]
 GROUP = "group-01-slow-and-unreliable"
@@ -222,7 +223,7 @@ def test_from_the_wheel_to_the_second_group(installed: Installed, workspace: Pat
     assert "▶  2" in installed.learn(folder=workspace)
 
 
-@pytest.mark.skipif(bool(sandbox.refusal()), reason="there is no sandbox here")
+@needs_sandbox
 def test_what_is_judged_does_not_see_the_solutions_beside_the_program(installed: Installed, workspace: Path) -> None:
     group = workspace / "groups" / GROUP
     with (group / "service/__init__.py").open("a") as file:

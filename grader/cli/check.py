@@ -32,7 +32,7 @@ def command(
     from grader.report.ink import ink
     from grader.report.terminal import Live, screen
     from grader.suite import run
-    from grader.verify.shortest import retold
+    from grader.verify import shortest
     from grader.verify.signature import recognise
 
     with (
@@ -43,7 +43,7 @@ def command(
         outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
         if not show_all:
             live.say("looking for the shortest history that fails …")
-            outcome = retold(outcome, chosen, course.source, pristine, first_shown(outcome))
+            outcome = shortest.told(outcome, chosen, course.source, pristine, first_shown(outcome))
     recorded = course.record(chosen, outcome)
     looks_like = recognise(course.source, chosen, outcome)
     code = Exit.OURS if spoilt(outcome) else Exit.PASSED if recorded.passed else Exit.FAILED

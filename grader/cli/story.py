@@ -31,7 +31,7 @@ def command(
     from grader.report.ink import ink
     from grader.report.terminal import Live
     from grader.suite import run
-    from grader.verify.shortest import retold
+    from grader.verify import shortest
 
     with (
         course.store.as_shipped(chosen) as pristine,
@@ -41,7 +41,7 @@ def command(
         outcome = run(chosen, root=chosen.path, pristine=pristine, seed=seed, on_test=live.test)
         causes = told_of(outcome, name, all_of_a_stage=html)
         live.say("looking for the shortest history that fails …")
-        outcome = retold(outcome, chosen, course.source, pristine, [same[0].id for same in causes])
+        outcome = shortest.told(outcome, chosen, course.source, pristine, [same[0].id for same in causes])
     causes = told_of(outcome, name, all_of_a_stage=html)
     page = None
     if html and causes:

@@ -121,7 +121,7 @@ class _Told:
 def line(who: str, method: str, path: str, status: int, seconds: float) -> str:
     """A request that has ended, and how."""
     clock = time.strftime("%H:%M:%S")
-    return f"{clock}  {who:<8} {method:<6} {path:<36} {status or 'gone':>4} {seconds:8.2f} s"
+    return f"{clock}  {who:<10} {method:<6} {path:<34} {status or 'gone':>4} {seconds:8.2f} s"
 
 
 class _Formatter(logging.Formatter):

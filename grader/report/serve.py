@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from grader.curriculum import Group
+from grader.host import live
 from grader.report.ink import Ink, clean
 from grader.serve import Down, Event, Place, Saved, Up, Waits
 from grader.world.live import Called
@@ -52,10 +51,8 @@ def told(event: Event, ink: Ink) -> str:
         case Saved(files):
             return f"{ink.symbol('here')} {ink.bold('saved')} {', '.join(map(clean, files))}\n"
         case Called(neighbour, method, path, status, seconds):
-            who = neighbour.partition(".")[0]
-            status_text = str(status or "gone")
-            row = f"{time.strftime('%H:%M:%S')}  {'> ' if not ink.unicode else '→ '}{who:<8}"
-            return f"{row} {method:<6} {clean(path):<34} {status_text:>4} {seconds:8.2f} s\n"
+            who, arrow = neighbour.partition(".")[0], "→" if ink.unicode else ">"
+            return f"{live.line(f'{arrow} {who}', method, clean(path), status, seconds)}\n"
 
 
 def does_not_start(why: str, ink: Ink, *, waits: bool = False) -> str:

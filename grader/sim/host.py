@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -300,10 +300,9 @@ class Host:
         if body:
             given.setdefault("content-length", str(len(body)))
         name, answered = self._sim.history.request(method, path, body)
-        began = self._sim.now
         if answered is None:
             answered = await self._ask(method, path, body, given, timeout)
-            self._sim.history.answer(name, replace(answered, seconds=self._sim.now - began))
+            self._sim.history.answer(name, answered)
         else:
             await asyncio.sleep(answered.seconds)
         match answered.error:
@@ -316,16 +315,17 @@ class Host:
     async def _ask(
         self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float | None
     ) -> Answered:
+        began = self._sim.now
         stream = self.open(method, path, body=body, headers=headers)
         try:
             async with asyncio.timeout(timeout):
-                status = await stream.head()
-                return Answered(0.0, status, tuple(stream.headers.items()), await stream.body())
+                status, answer = await stream.head(), await stream.body()
+                return Answered(self._sim.now - began, status, tuple(stream.headers.items()), answer)
         except TimeoutError:
             stream.disconnect()
-            return Answered(0.0, error="timeout")
+            return Answered(self._sim.now - began, error="timeout")
         except ConnectionLost as error:
-            return Answered(0.0, error=str(error) or "lost")
+            return Answered(self._sim.now - began, error=str(error) or "lost")
         except asyncio.CancelledError:
             stream.disconnect()
             raise

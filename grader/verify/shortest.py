@@ -16,7 +16,7 @@ from grader.outcome import GroupOutcome
 from grader.verify import handed_in
 
 
-def retold(outcome: GroupOutcome, group: Group, source: Path, pristine: Path, tests: Collection[str]) -> GroupOutcome:
+def told(outcome: GroupOutcome, group: Group, source: Path, pristine: Path, tests: Collection[str]) -> GroupOutcome:
     """The outcome, in which the tests with these ids tell of the shortest history that fails in the same way.
 
     `source` has the curriculum.
@@ -33,5 +33,5 @@ def retold(outcome: GroupOutcome, group: Group, source: Path, pristine: Path, te
         retell=True,
         reference=reference if reference.is_dir() else None,
     )
-    told = {test.id: test for test in again.tests if test.failure and (test.failure.shortest or test.failure.steps)}
-    return replace(outcome, tests=tuple(told.get(test.id, test) for test in outcome.tests))
+    shorter = {test.id: test for test in again.tests if test.failure and (test.failure.shortest or test.failure.steps)}
+    return replace(outcome, tests=tuple(shorter.get(test.id, test) for test in outcome.tests))
