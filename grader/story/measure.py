@@ -38,4 +38,6 @@ def facts(test: TestOutcome) -> list[tuple[str, list[str]]]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"
+    if value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.9f}".rstrip("0")

@@ -64,7 +64,7 @@ def test_sections_are_summarised_together(scene, incident):
     sees = f"a summary of 20 sections is made of {calls} provider calls; each section needs one, and the merge"
     expect("calls", calls, at_least=21, unit="calls", code="no-work", sees=sees)
     sees = f"a summary of 20 sections takes {seconds:.0f} s: as long as {rounds:.1f} provider calls, one after another"
-    expect("summary_rounds", rounds, at_most=6.0, unit="calls", code="one-by-one", sees=sees)
+    expect("summary_rounds", rounds, at_most=6.0, unit="calls in a row", code="one-by-one", sees=sees)
     most = house.provider.high_water
     sees = f"one document has {most} calls open at once and crowds out the travellers; {incident.FAN_OUT} are agreed"
     expect("open_calls", most, at_most=incident.FAN_OUT, unit="calls", code="unbounded", sees=sees)
@@ -200,14 +200,13 @@ def test_what_timed_out_is_let_go(scene, incident):
     house.document("tariff", sections=20)
 
     async def play():
-        ask = asyncio.create_task(house.replica.request("GET", incident.question(scene.rng("question")), timeout=150))
-        summary = asyncio.create_task(house.replica.request("POST", "/documents/tariff/summary", timeout=150))
-        await asyncio.wait({ask, summary})
+        ask = house.send("GET", incident.question(scene.rng("question")), timeout=150)
+        both = await asyncio.gather(ask, house.send("POST", "/documents/tariff/summary", timeout=150))
         await asyncio.sleep(1.0)
-        return sum(entry.finished is None for entry in house.provider.log)
+        return [answer.told for answer in both], sum(entry.finished is None for entry in house.provider.log)
 
-    left = house.run(play)
-    sees = f"a question and a summary have timed out, nobody waits any more, and {left} provider calls are still open"
+    (asked, ordered), left = house.run(play)
+    sees = f"a question has ended with {asked}, a summary with {ordered}, and {left} of their provider calls are still open"
     expect("left_open", left, at_most=0, unit="calls", code="orphans", sees=sees)
 
 

@@ -150,7 +150,9 @@ def test_one_call_has_one_key(scene, incident):
     good = len(answers) - len(lost)
     sees = f"five replies are lost on their way, and {good} of {len(answers)} travellers are answered"
     expect("answered", good, at_least=len(answers), unit="travellers", code="not-retried", sees=sees, about=_first(lost))
-    twice, about = billed - due, (flights[0], "/documents")
+    twice = billed - due
+    times = {flight: sum(flight in entry.prompt for entry in house.provider.log if entry.billed) for flight in flights}
+    about = next((flight for flight in flights[:4] if times[flight] > 1 + (flight == flights[3])), "/documents")
     sees = f"a reply is lost, the call is made again, and {twice} of {due} answers are billed twice"
     expect("billed_twice", twice, at_most=0, unit="answers", code="billed-twice", sees=sees, about=about)
     sees = f"{due} calls have {keys} keys: the provider takes the question of one traveller for that of another"
