@@ -1,0 +1,197 @@
+"""The incident of group 5, and the house it happens in: Skylark's assistant for fare policies, and the LLM provider.
+
+`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a morning of questions; and the traveller who was
+told a fee that had been superseded, with its source.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from grader.outcome import Act, Figure
+from grader.sim import ClientTimeout, ConnectionLost
+from grader.world import corpus, faults, reader
+from grader.world.corpus import Corpus, Document, Question
+from grader.world.incident import Incident
+from grader.world.ledger import Entry
+from grader.world.provider import Provider
+from grader.world.scene import Scene
+
+LLM = "llm.skylark.test"
+TENANT = "lark-air"
+
+CHAT, EMBED, RERANK = "/v1/chat/completions", "/v1/embeddings", "/v1/rerank"
+ENDS = ("right", "wrong", "invented", "abstained")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one request came to. Times in virtual seconds; status 0 and no body where nobody answered in time."""
+
+    asked: float
+    ended: float
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def told(self) -> str:
+        return str(self.status or "nothing")
+
+    @property
+    def text(self) -> str:
+        said = self.body.get("answer")
+        return said if isinstance(said, str) else ""
+
+    @property
+    def abstained(self) -> bool:
+        return self.status == 200 and self.body.get("status") == "abstained"
+
+    @property
+    def citations(self) -> list[dict[str, Any]]:
+        found = self.body.get("citations")
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, what was answered, and what the reader was given for it."""
+
+    question: Question
+    answer: Answer
+    prompt: str
+
+    @property
+    def end(self) -> str:
+        """right, wrong, invented (there is no answer, and one was given) or abstained; "" for an error."""
+        if self.answer.status != 200:
+            return ""
+        if self.answer.abstained:
+            return "abstained"
+        if self.question.amount is None:
+            return "invented"
+        return "right" if set(reader.amounts(self.answer.text)) == {self.question.amount} else "wrong"
+
+    @property
+    def is_given(self) -> bool:
+        """Does the sentence that says it stand in what the reader was given?"""
+        return bool(self.question.sentence) and self.question.sentence in self.prompt
+
+    def line(self) -> str:
+        """For a story."""
+        due = f"{self.question.amount} euros" if self.question.amount is not None else "not known"
+        asked = f"{self.question.text} ({self.question.region}, {self.question.as_of})"
+        said = "abstained" if self.answer.abstained else repr(self.answer.text) or self.answer.told
+        return f"{asked}: {said}; the truth: {due}"
+
+
+class House:
+    """Everything around the assistant."""
+
+    def __init__(self, scene: Scene, *, fails: Sequence[faults.Fault] = (), horizon: float = 2_000.0) -> None:
+        self.sim = scene.simulation(horizon=horizon)
+        self.provider = Provider(self.sim, median=0.1, sigma=0.0, slots=100, faults=fails)
+        self.sim.network.attach(LLM, self.provider)
+        self.host = self.sim.host("assistant", scene.service)
+
+    def run(self, play: Callable[[], Awaitable[Any]]) -> Any:
+        """Start the assistant, and play until `play` ends."""
+
+        async def scenario() -> Any:
+            await self.host.start()
+            return await play()
+
+        return self.sim.run(scenario())
+
+    async def send(self, method: str, path: str, *, tenant: str = TENANT, timeout: float = 60.0, **rest: Any) -> Answer:
+        """One request. Raises nothing: what nobody answers has status 0."""
+        asked, status, body = self.sim.now, 0, {}
+        with suppress(ClientTimeout, ConnectionLost):
+            reply = await self.host.request(method, path, headers={"x-tenant": tenant}, timeout=timeout, **rest)
+            status, body = reply.status, json_object(reply.body)
+        return Answer(asked, self.sim.now, status, body)
+
+    async def save(self, documents: Iterable[Document], *, tenant: str = TENANT) -> Answer:
+        """Many documents at once."""
+        uploads = [document.upload() for document in documents]
+        return await self.send("POST", "/documents", tenant=tenant, json={"documents": uploads}, timeout=300.0)
+
+    async def edit(self, document: Document, *, tenant: str = TENANT) -> Answer:
+        body = {name: value for name, value in document.upload().items() if name != "id"}
+        return await self.send("PUT", f"/documents/{document.id}", tenant=tenant, json=body)
+
+    async def ask(self, question: Question, *, tenant: str = TENANT) -> Asked:
+        before = len(self.provider.log)
+        body = {"question": question.text, "region": question.region, "as_of": question.as_of}
+        answer = await self.send("POST", "/ask", tenant=tenant, json=body)
+        prompts = [entry.prompt for entry in self.provider.log[before:] if entry.path == CHAT]
+        return Asked(question, answer, "\n".join(prompts))
+
+    async def ask_all(self, questions: Iterable[Question], *, tenant: str = TENANT) -> list[Asked]:
+        return [await self.ask(question, tenant=tenant) for question in questions]
+
+    def calls(self, *paths: str) -> list[Entry]:
+        return [entry for entry in self.provider.log if entry.path in paths]
+
+    def tokens(self, questions: int) -> float:
+        """What the reader reads for one question, on average."""
+        return sum(entry.tokens_in for entry in self.calls(CHAT)) / max(1, questions)
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in a body; an empty one if there is none."""
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How many questions ended how."""
+
+    asked: tuple[Asked, ...]
+
+    def of(self, end: str) -> list[Asked]:
+        return [each for each in self.asked if each.end == end]
+
+    @property
+    def answerable(self) -> list[Asked]:
+        return [each for each in self.asked if each.question.amount is not None]
+
+    @property
+    def unanswerable(self) -> list[Asked]:
+        return [each for each in self.asked if each.question.amount is None]
+
+    def percent(self, end: str) -> float:
+        """Of the questions with an answer; for invented, of those without."""
+        among = self.unanswerable if end == "invented" else self.answerable
+        return 100 * sum(each.end == end for each in among) / max(1, len(among))
+
+    @property
+    def given(self) -> float:
+        """Of the questions with an answer, for how many the reader had it before it, in percent."""
+        return 100 * sum(each.is_given for each in self.answerable) / max(1, len(self.answerable))
+
+
+def corpus_of(scene: Scene, **rest: Any) -> Corpus:
+    """The corpus of this run, and its questions."""
+    return corpus.make(scene.rng("corpus"), **rest)
+
+
+def morning(scene: Scene, made: Corpus, questions: Sequence[Question] | None = None) -> tuple[House, Ends]:
+    """All documents are saved, and all questions asked, one after the other."""
+    house = House(scene)
+
+    async def play() -> list[Asked]:
+        saved = await house.save(made.documents)
+        assert saved.status == 200, f"{len(made.documents)} documents are saved, and that is answered {saved.told}"
+        return await house.ask_all(made.questions if questions is None else questions)
+
+    return house, Ends(tuple(house.run(play)))
