@@ -6,7 +6,7 @@ alike; manuals, in which a rule stands deep; and news that name a code and say n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -133,6 +133,9 @@ class Corpus:
     documents: tuple[Document, ...]
     questions: tuple[Question, ...]
     codes: tuple[str, ...]
+    fares: Mapping[
+        str, Sequence[tuple[Document, Mapping[str, str]]]
+    ]  # of each code: what it charges, {charge: sentence}
 
     def of(self, *kinds: str) -> list[Question]:
         return [question for question in self.questions if question.kind in kinds]
@@ -147,27 +150,25 @@ def make(rng: Random, *, fares: int = 16) -> Corpus:
     documents: list[Document] = []
     questions: list[Question] = []
     for number, topic in enumerate(house):
-        document, rule = _rule(rng, f"rule-{number}", topic)
+        document, question = rule(rng, f"rule-{number}", topic)
         documents.append(document)
-        questions += [rule, _otherwise(rule, topic)]
+        questions += [question, _otherwise(question, topic)]
     for number, topic in enumerate(dated):
-        versions = [_rule(rng, f"terms-{number}-{part}", topic) for part in range(4)]
-        for part, (document, rule) in enumerate(versions):
+        versions = [rule(rng, f"terms-{number}-{part}", topic) for part in range(4)]
+        for part, (document, question) in enumerate(versions):
             region, old = REGIONS[part % 2], part < 2
             begin, end = (BEGAN, CHANGED) if old else (CHANGED, None)
             documents.append(replace(document, region=region, effective_from=begin, effective_to=end))
             if part in rng.sample(range(4), 2) or part == 3:
                 moment = rng.choice(("2023-01-01", "2024-06-30", "2025-02-28") if old else (CHANGED, TODAY))
-                questions.append(replace(rule, kind="dated", region=region, as_of=moment))
+                questions.append(replace(question, kind="dated", region=region, as_of=moment))
     documents += _manuals(rng, deep, questions)
     fared = {code: _fares(rng, code) for code in known}
     for code in known:
         documents += [document for document, _ in fared[code]]
         documents.append(_news(rng, code))
     for number, code in enumerate(rng.sample(known, min(12, fares))):
-        document, rules = rng.choice(fared[code])
-        name = rng.choice(sorted(rules))
-        questions.append(_of_fare(rng, document, code, name, rules[name], number % 2))
+        questions.append(of_fare(rng, fared[code], code, number % 2))
     for number, code in enumerate(unknown):
         name = rng.choice(sorted(CHARGES))
         text = CHARGES[name][1 + number % 2].format(code)
@@ -175,13 +176,26 @@ def make(rng: Random, *, fares: int = 16) -> Corpus:
     for code in rng.sample(known, 2):
         document, rules = rng.choice(fared[code])
         name = next(name for name in CHARGES if name not in rules)
-        questions.append(replace(_of_fare(rng, document, code, name, "", 0), kind="unanswerable", amount=None))
+        text = CHARGES[name][1].format(code)
+        questions.append(Question(text, "unanswerable", None, region=document.region or ""))
     questions += [Question(f"What does {TOPICS[topic][1]} cost?", "unanswerable", None) for topic in absent[:2]]
     before = rng.choice([question for question in questions if question.kind == "plain"])
     questions.append(replace(before, kind="unanswerable", amount=None, sentence="", as_of="2022-12-31"))
     rng.shuffle(documents)
     rng.shuffle(questions)
-    return Corpus(tuple(documents), tuple(questions), tuple(known))
+    return Corpus(tuple(documents), tuple(questions), tuple(known), fared)
+
+
+def new_code(rng: Random, known: Sequence[str]) -> str:
+    """One that is not known yet."""
+    return next(code for code in code_names(rng, len(known) + 1) if code not in known)
+
+
+def new_fare(rng: Random, code: str, region: str = "all") -> tuple[Document, Question]:
+    """A document of a fare that is new, and a question to it."""
+    document, rules = _fares(rng, code)[-1]
+    document = replace(document, id=f"fare-{code.lower()}", region=region)
+    return document, replace(of_fare(rng, [(document, rules)], code, 0), region="europe")
 
 
 def code_names(rng: Random, count: int) -> list[str]:
@@ -208,7 +222,7 @@ def fee(rng: Random) -> int:
     return 5 * rng.randrange(3, 80)
 
 
-def _rule(rng: Random, name: str, topic: str) -> tuple[Document, Question]:
+def rule(rng: Random, name: str, topic: str) -> tuple[Document, Question]:
     """A document with one rule in it."""
     amount = fee(rng)
     sentence = f"{TOPICS[topic][0].format(amount)}."
@@ -217,8 +231,8 @@ def _rule(rng: Random, name: str, topic: str) -> tuple[Document, Question]:
     return Document(name, topic, text), question
 
 
-def _otherwise(rule: Question, topic: str) -> Question:
-    return replace(rule, kind="paraphrase", text=f"How much is it if {TOPICS[topic][2]}?")
+def _otherwise(question: Question, topic: str) -> Question:
+    return replace(question, kind="paraphrase", text=f"How much is it if {TOPICS[topic][2]}?")
 
 
 def _manuals(rng: Random, topics: Sequence[str], questions: list[Question]) -> list[Document]:
@@ -226,7 +240,7 @@ def _manuals(rng: Random, topics: Sequence[str], questions: list[Question]) -> l
     made = []
     for number in range(2):
         name = f"manual-{number}"
-        rules = {topic: _rule(rng, name, topic) for topic in topics[number::2]}
+        rules = {topic: rule(rng, name, topic) for topic in topics[number::2]}
         sections = [
             f"## {topic}\n\n{document.text.partition(chr(10))[2].strip()}" for topic, (document, _) in rules.items()
         ]
@@ -234,8 +248,8 @@ def _manuals(rng: Random, topics: Sequence[str], questions: list[Question]) -> l
         first = f"## Purpose\n\n{filler(rng, 6)}\n\n{filler(rng, 6)}"
         rng.shuffle(sections)
         made.append(Document(name, "Manual", "\n\n".join([f"# Manual {'AB'[number]}", first, *sections])))
-        for topic, (_, rule) in rules.items():
-            questions.append(replace(rule, kind="deep") if number else replace(_otherwise(rule, topic), kind="deep"))
+        for topic, (_, question) in rules.items():
+            questions.append(replace(question if number else _otherwise(question, topic), kind="deep"))
     return made
 
 
@@ -254,8 +268,8 @@ def _fares(rng: Random, code: str) -> list[tuple[Document, dict[str, str]]]:
             parts = [f"## Charges\n\n{filler(rng, 1)}\n\n" + "\n".join(rules.values()), f"## Terms\n\n{filler(rng, 3)}"]
         else:
             parts = [
-                f"## {name}\n\n{filler(rng, 1)} {rule} {rng.choice(EXCEPTIONS)} {filler(rng, 1)}"
-                for name, rule in rules.items()
+                f"## {name}\n\n{filler(rng, 1)} {sentence} {rng.choice(EXCEPTIONS)} {filler(rng, 1)}"
+                for name, sentence in rules.items()
             ]
         text = "\n\n".join([f"# Fare {code}", *parts])
         made.append((Document(f"fare-{code.lower()}-{number}", f"Fare {code}", text, region, begin, end), rules))
@@ -278,9 +292,12 @@ def _news(rng: Random, code: str) -> Document:
     return Document(f"news-{code.lower()}", f"News of fare {code}", text)
 
 
-def _of_fare(rng: Random, document: Document, code: str, name: str, sentence: str, words: int) -> Question:
-    text = CHARGES[name][1 + words].format(code)
-    amount = int("".join(filter(str.isdigit, sentence))) if sentence else None
+def of_fare(rng: Random, documents: Sequence[tuple[Document, Mapping[str, str]]], code: str, words: int) -> Question:
+    """A question to one of a fare's documents: in its own words (0), or in others (1)."""
+    document, rules = rng.choice(documents)
+    name = rng.choice(sorted(rules))
+    text, sentence = CHARGES[name][1 + words].format(code), rules[name]
+    amount = int("".join(filter(str.isdigit, sentence)))
     old = document.effective_to is not None
     moment = rng.choice((BEGAN, "2024-02-29", "2025-02-28") if old else (CHANGED, TODAY))
     return Question(text, "code", amount, sentence, document.id, document.region or "", moment)

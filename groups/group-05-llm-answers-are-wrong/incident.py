@@ -185,13 +185,29 @@ def corpus_of(scene: Scene, **rest: Any) -> Corpus:
     return corpus.make(scene.rng("corpus"), **rest)
 
 
-def morning(scene: Scene, made: Corpus, questions: Sequence[Question] | None = None) -> tuple[House, Ends]:
-    """All documents are saved, and all questions asked, one after the other."""
-    house = House(scene)
+def in_force(document: Document, question: Question) -> bool:
+    """Does it hold where and when the question is about?"""
+    begin, end = document.effective_from, document.effective_to
+    if document.region not in ("all", question.region) or begin is None or question.as_of < begin:
+        return False
+    return end is None or question.as_of < end
+
+
+def morning(
+    scene: Scene,
+    made: Corpus,
+    questions: Sequence[Question] | None = None,
+    documents: Sequence[Document] | None = None,
+    *,
+    fails: Sequence[faults.Fault] = (),
+) -> tuple[House, Ends]:
+    """All documents are saved, and all questions asked, one after the other; or these."""
+    house = House(scene, fails=fails)
+    some = made.documents if documents is None else documents
 
     async def play() -> list[Asked]:
-        saved = await house.save(made.documents)
-        assert saved.status == 200, f"{len(made.documents)} documents are saved, and that is answered {saved.told}"
+        saved = await house.save(some)
+        assert saved.status == 200, f"{len(some)} documents are saved, and that is answered {saved.told}"
         return await house.ask_all(made.questions if questions is None else questions)
 
     return house, Ends(tuple(house.run(play)))
