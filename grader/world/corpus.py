@@ -226,7 +226,7 @@ def rule(rng: Random, name: str, topic: str) -> tuple[Document, Question]:
     """A document with one rule in it."""
     amount = fee(rng)
     sentence = f"{TOPICS[topic][0].format(amount)}."
-    text = f"# {topic}\n\n{filler(rng, 1)} {sentence} {rng.choice(EXCEPTIONS)} {filler(rng, 1)}\n\n{filler(rng, 2)}"
+    text = f"# {topic}\n\n{filler(rng, 1)} {sentence} {rng.choice(EXCEPTIONS)} {filler(rng, 1)}\n\n{filler(rng, 1)}"
     question = Question(f"What does {TOPICS[topic][1]} cost?", "plain", amount, sentence, name)
     return Document(name, topic, text), question
 

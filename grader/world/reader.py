@@ -154,7 +154,7 @@ def embed(text: str) -> list[float]:
             for place, sign in _directions(concept):
                 vector[place] += sign
     length = math.sqrt(sum(x * x for x in vector)) or 1.0
-    return [round(x / length, 4) for x in vector]
+    return [round(x / length, 3) for x in vector]
 
 
 def relevance(query: str, document: str) -> float:
@@ -293,6 +293,7 @@ def _weight(concepts: frozenset[str]) -> float:
     return float(sum(2 if _is_code(concept) else 1 for concept in concepts))
 
 
+@lru_cache(16_384)
 def _is_code(word: str) -> bool:
     return any(letter.isdigit() for letter in word)
 

@@ -1,20 +1,17 @@
 """The incident of group 5, and the house it happens in: Skylark's assistant for fare policies, and the LLM provider.
 
-`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a morning of questions; and the traveller who was
-told a fee that had been superseded, with its source.
+`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a morning of questions, by what makes them hard.
 """
 
 from __future__ import annotations
 
 import json
-import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from grader.outcome import Act, Figure
+from grader.outcome import Act, Bars, Figure
 from grader.sim import ClientTimeout, ConnectionLost
 from grader.world import corpus, faults, reader
 from grader.world.corpus import Corpus, Document, Question
@@ -211,3 +208,76 @@ def morning(
         return await house.ask_all(made.questions if questions is None else questions)
 
     return house, Ends(tuple(house.run(play)))
+
+
+# ------------------------------------------------------------------------------------------------ learn trigger
+
+KINDS = {
+    "plain": "in its words",
+    "paraphrase": "in other words",
+    "deep": "deep in a manual",
+    "dated": "by day and region",
+    "code": "by a code alone",
+    "unanswerable": "without an answer",
+}
+
+
+@dataclass(frozen=True)
+class Morning:
+    """A morning of questions."""
+
+    title: ClassVar[str] = "The assistant is sure of itself"
+
+    fares: float = 16.0  # each with four documents, which differ in amounts alone
+    slow: float = 1.0  # how many times as long the provider takes
+
+    def __post_init__(self) -> None:
+        if not 12 <= self.fares <= 24:
+            raise ValueError("fares are 12 to 24")
+
+    def text(self) -> str:
+        return (
+            f"A tenant saves its policies: house rules, manuals, and {self.fares:g} fares in two regions and two versions. On "
+            f"one morning, travellers ask what things cost. Some questions need a code, a day, a region, or other words than "
+            f"the document has; eight have no answer."
+        )
+
+    def marks(self) -> tuple[tuple[float, str], ...]:
+        return ()
+
+    def play(self, scene: Scene) -> Act:
+        made = corpus_of(scene, fares=int(self.fares))
+        fails = [faults.brown_out(0.0, 10_000.0, self.slow)] if self.slow != 1 else []
+        house, ends = morning(scene, made, fails=fails)
+        documents = {document.id: document for document in made.documents}
+        rows = []
+        for kind, label in KINDS.items():
+            some = [each for each in ends.asked if each.question.kind == kind]
+            rows.append((label, tuple(float(sum(each.end == end for each in some)) for end in ENDS)))
+        return Act(
+            series=(),
+            figures=(
+                Figure("answered right, of those with an answer", ends.percent("right"), "%", 80.0, "at_least"),
+                Figure("answered wrong", ends.percent("wrong"), "%", 2.0, "at_most"),
+                Figure("wrong, with a source that says so", len(superseded(ends, documents)), "", 0.0, "at_most"),
+                Figure("made up, of those without an answer", ends.percent("invented"), "%", 0.0, "at_most"),
+                Figure("read for a question", house.tokens(len(ends.asked)), "tokens", 160.0, "at_most"),
+            ),
+            bars=(Bars("What became of them", "questions", ENDS, tuple(rows)),),
+        )
+
+
+def superseded(ends: Ends, documents: dict[str, Document]) -> list[Asked]:
+    """Wrong answers that stand in the document that they cite: it does not hold where, or when, the question is about."""
+    found = []
+    for each in ends.of("wrong") + ends.of("invented"):
+        for citation in each.answer.citations:
+            document = documents.get(str(citation.get("document")))
+            if document and each.answer.text in document.text and not in_force(document, each.question):
+                found.append(each)
+                break
+    return found
+
+
+INCIDENTS: dict[int, type[Incident]] = {1: Morning}
+"""By stage. One morning for all of them: each stage turns other bars."""
