@@ -24,6 +24,6 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
             Try(save % documents, "a fee of 2023, and the one of today"),
             Try(ask % (question % ("changing the booking", "H7Q")), "which of the two is told, and with which source?"),
             Try(ask % (question % ("a second bag", "H7Q")), "no document says it. What does the assistant say?"),
-            Try("curl -s $llm/-/rules", "what the provider's models are like: the reader is the last but two"),
+            Try("curl -s $llm/-/rules", "what the models are like, in their maker's own words"),
         ),
     )

@@ -232,8 +232,8 @@ class Morning:
     slow: float = 1.0  # how many times as long the provider takes
 
     def __post_init__(self) -> None:
-        if not 12 <= self.fares <= 24:
-            raise ValueError("fares are 12 to 24")
+        if not 12 <= self.fares <= 40:
+            raise ValueError("fares are 12 to 40")
 
     def text(self) -> str:
         return (
@@ -257,9 +257,9 @@ class Morning:
         return Act(
             series=(),
             figures=(
-                Figure("answered right, of those with an answer", ends.percent("right"), "%", 80.0, "at_least"),
-                Figure("answered wrong", ends.percent("wrong"), "%", 2.0, "at_most"),
-                Figure("wrong, with a source that says so", len(superseded(ends, documents)), "", 0.0, "at_most"),
+                Figure("right, of those with an answer", ends.percent("right"), "%", 80.0, "at_least"),
+                Figure("wrong, of those with an answer", ends.percent("wrong"), "%", 2.0, "at_most"),
+                Figure("wrong, and the source cited says so", len(superseded(ends, documents)), "", 0.0, "at_most"),
                 Figure("made up, of those without an answer", ends.percent("invented"), "%", 0.0, "at_most"),
                 Figure("read for a question", house.tokens(len(ends.asked)), "tokens", 160.0, "at_most"),
             ),
