@@ -225,7 +225,7 @@ def test_no_reranker_no_outage(scene, incident):
     expect("longest", longest, at_most=5.0, unit="s", code="slow-answers", sees=sees, about="POST /ask")
     right = [each for each in asked if each.end == "right"]
     sees = f"the reranker is down, and of {len(asked)} plain questions {len(right)} are answered right"
-    expect("right", len(right), at_least=5, unit="answers", code="wrong-answers", sees=sees, story=told(asked))
+    expect("right", len(right), at_least=4, unit="answers", code="wrong-answers", sees=sees, story=told(asked))
 
 
 @pytest.mark.pattern("hybrid-retrieval", "re-ranking")
