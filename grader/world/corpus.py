@@ -76,7 +76,11 @@ TOPICS = {
     "Skis": ("Carrying skis costs {} euros", "carrying skis", "I bring a snowboard"),
     "Surfing": ("Carrying a surfboard costs {} euros", "carrying a surfboard", "I bring surfing gear"),
     "Upgrades": ("An upgrade to business costs {} euros", "an upgrade to business", "upgrading to premium"),
-    "Newspapers": ("A newspaper costs {} euros", "a newspaper", "I want a magazine"),
+    "Newspapers": (
+        "A newspaper in the cabin costs {} euros",
+        "a newspaper in the cabin",
+        "you hand me a magazine aboard",
+    ),
     "Doctors": (
         "A medical attest costs {} euros",
         "a medical attest",
@@ -86,7 +90,7 @@ TOPICS = {
 """Subjects of rules that hold for all fares: the same."""
 
 EXCEPTIONS = (
-    "It is not charged when the carrier moves the flight.",
+    "It is not charged when the carrier is at fault.",
     "It does not apply to passengers below twelve years.",
     "This is never waived at the counter.",
     "It is not refunded.",
@@ -173,10 +177,10 @@ def make(rng: Random, *, fares: int = 16) -> Corpus:
         name = rng.choice(sorted(CHARGES))
         text = CHARGES[name][1 + number % 2].format(code)
         questions.append(Question(text, "unanswerable", None))
-    for code in rng.sample(known, 2):
-        document, rules = rng.choice(fared[code])
-        name = next(name for name in CHARGES if name not in rules)
-        text = CHARGES[name][1].format(code)
+    lacking = {code: [name for name in CHARGES if name not in fared[code][0][1]] for code in known}
+    for code in rng.sample([code for code in known if lacking[code] != ["Cancellation"]], 2):
+        document, _ = rng.choice(fared[code])
+        text = CHARGES[lacking[code][0]][1].format(code)
         questions.append(Question(text, "unanswerable", None, region=document.region or ""))
     questions += [Question(f"What does {TOPICS[topic][1]} cost?", "unanswerable", None) for topic in absent[:2]]
     before = rng.choice([question for question in questions if question.kind == "plain"])
