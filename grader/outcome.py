@@ -115,7 +115,7 @@ class Series:
 class Bars:
     """A bar for each row, of counts that add up: what became of what. Rows are drawn to one scale.
 
-    Of `parts`, the first is what is wanted, and the last does no harm.
+    Of `parts`, four at most, the first is what is wanted, and the last does no harm.
     """
 
     name: str

@@ -78,11 +78,10 @@ def _bars(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
     if outcome.changed:
         acts.append(("yours", outcome.yours))
     shown = outcome.yours.bars[number]
-    fills = "█▓▒░" if ink.unicode else "#=-."
-    paints = [ink.good, *[ink.bad] * (len(shown.parts) - 2), ink.dim]
-    parts = [
-        paint(fills[at % 4]) + f" {part}" for at, (part, paint) in enumerate(zip(shown.parts, paints, strict=True))
-    ]
+    last = len(shown.parts) - 1
+    fills = [*("█▓▒" if ink.unicode else "#=-")[:last], "░" if ink.unicode else "."]
+    paints = [ink.good, *[ink.bad] * (last - 1), ink.dim]
+    parts = [paint(fills[at]) + f" {part}" for at, (part, paint) in enumerate(zip(shown.parts, paints, strict=True))]
     wide = max(len(label) for label, _ in shown.rows)
     most = max(sum(counts) for _, act in acts for _, counts in act.bars[number].rows) or 1.0
     width = ink.width - 4 - wide - 2 - NAME - 1
@@ -90,7 +89,7 @@ def _bars(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
     for at, (label, _) in enumerate(shown.rows):
         for turn, (name, act) in enumerate(acts):
             lengths = chart.lengths(act.bars[number].rows[at][1], most, width)
-            bar = [paint(fills[n % 4] * length) for n, (length, paint) in enumerate(zip(lengths, paints, strict=True))]
+            bar = [paint(fills[n] * length) for n, (length, paint) in enumerate(zip(lengths, paints, strict=True))]
             lines.append(f"  {'' if turn else label:<{wide}}  {name if len(acts) > 1 else '':<{NAME}} {''.join(bar)}")
     return lines
 
