@@ -159,8 +159,8 @@ def embed(text: str) -> list[float]:
 
 def relevance(query: str, document: str) -> float:
     """From 0 to 1."""
-    wanted = frozenset(_concepts(query))
-    return round(_weight(wanted & frozenset(_concepts(document))) / _weight(wanted), 6) if wanted else 0.0
+    wanted = _concept_set(query)
+    return round(_weight(wanted & _concept_set(document)) / _weight(wanted), 6) if wanted else 0.0
 
 
 def amounts(text: str) -> list[int]:
@@ -226,8 +226,8 @@ class _Reading:
         said, source = sentence.text, sentence.source
         if draw.falls("misreads", MISREADS):
             said = _AMOUNT.sub(lambda match: f"{draw.other(int(match[1]))} euros", said)
-        others = sorted(set(self.sources) - {source})
-        if source and others and (wrong_citation or draw.falls("miscites", MISCITES)):
+        others = sorted(set(self.sources) - {source}) or ["0"]
+        if source and (wrong_citation or draw.falls("miscites", MISCITES)):
             source = others[draw.number("source", len(others))]
         return f"{said} [{source}]" if source else said
 
@@ -307,6 +307,11 @@ def _plain(text: str) -> str:
 def _concepts(text: str) -> tuple[str, ...]:
     words = (word for word in _WORD.findall(text.lower()) if word not in _COMMON)
     return tuple(_CONCEPTS.get(word, word) for word in words if len(word) > 2 or _is_code(word))
+
+
+@lru_cache(8_192)
+def _concept_set(text: str) -> frozenset[str]:
+    return frozenset(_concepts(text))
 
 
 def _count(text: str) -> int:

@@ -111,11 +111,24 @@ def _policy(rng):
             lines += [corpus.filler(rng, 1), "", *rows, ""]
             facts += [(row, header) for row in rows]
         else:
-            sentence = what.format(f"{rng.randrange(10, 999)}") + f", or {rng.randrange(1, 9)}.5 per cent of it."
+            shares = ", ".join(f"{rng.randrange(1, 99)}.{rng.randrange(1, 10)}" for _ in range(rng.randrange(1, 9)))
+            sentence = what.format(f"{rng.randrange(10, 999)}") + f", or {shares} per cent of it."
             # short enough that it need not be cut, in a paragraph that may have to be
-            parts = [corpus.filler(rng, rng.randrange(0, 5)), sentence, rng.choice(corpus.EXCEPTIONS)]
-            lines += [" ".join(filter(None, [*parts, corpus.filler(rng, rng.randrange(0, 5))])), ""]
+            parts = [corpus.filler(rng, rng.randrange(1, 5)), sentence, rng.choice(corpus.EXCEPTIONS)]
+            lines += [" ".join([*parts, corpus.filler(rng, rng.randrange(1, 5))]), ""]
             facts.append((sentence, header))
+    return "\n".join(lines), facts
+
+
+def _rates(rng):
+    """A document in which sentences with many numbers stand where a piece has to end, and its facts."""
+    code = corpus.code_names(rng, 1)[0]
+    lines, facts = [f"# Rates of {code}", ""], []
+    for number in range(12):
+        shares = ", ".join(f"{rng.randrange(1, 99)}.{rng.randrange(1, 10)}" for _ in range(8))
+        sentence = f"Rates of item {number} are {shares} per cent."
+        lines += [" ".join([corpus.filler(rng, number % 4 + 1), sentence, corpus.filler(rng, 2)]), ""]
+        facts.append((sentence, f"Rates of {code}"))
     return "\n".join(lines), facts
 
 
@@ -127,7 +140,7 @@ def test_a_piece_can_be_understood_alone(scene, incident, probes):
     """chunk: spans that fit, nothing lost or cut, and the headings above each."""
     rng = scene.rng("policies")
     policies = [_policy(rng) for _ in range(4)]
-    policies.append((corpus.filler(rng, 12), []))
+    policies += [_rates(rng), (corpus.filler(rng, 12), [])]
     flat = " ".join([corpus.filler(rng, 150), f"Carrying a bicycle costs {corpus.fee(rng)} euros.", corpus.filler(rng, 150)])
     while len(flat) < 50_000:
         flat += " " + corpus.filler(rng, 10)
@@ -249,9 +262,11 @@ def test_one_among_five_hundred(scene, incident):
     topic = rng.choice(sorted(corpus.TOPICS))
     what, question, _ = corpus.TOPICS[topic]
     amounts = rng.sample(range(100, 1000), 501)
+    names = sorted(rng.sample(range(1000, 10_000), 501))
+    names.insert(0, names.pop(rng.randrange(200, 500)))  # neither its name nor its place gives the right one away
 
     def policy(number, **rest):
-        return corpus.Document(f"terms-{number}", topic, f"# {topic}\n\n{what.format(amounts[number])}.", **rest)
+        return corpus.Document(f"terms-{names[number]}", topic, f"# {topic}\n\n{what.format(amounts[number])}.", **rest)
 
     spans = [("2023-01-01", "2025-03-01"), ("2026-03-01", None), ("2025-03-01", "2026-01-10")]
     alike = [policy(number, region="america") for number in range(1, 250)]
@@ -261,8 +276,8 @@ def test_one_among_five_hundred(scene, incident):
     alike += [policy(number, region=None) for number in range(490, 495)]
     alike += [policy(number, region="europe", effective_from=None) for number in range(495, 501)]
     right = policy(0, region="europe", effective_from="2026-01-10")
-    documents = [*alike, right]
-    rng.shuffle(documents)
+    rng.shuffle(alike)
+    documents = [*alike[:400], right, *alike[400:]]
     sentence = f"{what.format(amounts[0])}."
     asked = corpus.Question(f"What does {question} cost?", "dated", amounts[0], sentence, right.id, "europe", "2026-01-10")
     house = incident.House(scene)
