@@ -81,10 +81,12 @@ class Asked:
 
     def line(self) -> str:
         """For a story."""
-        due = f"{self.question.amount} euros" if self.question.amount is not None else "not known"
-        asked = f"{self.question.text} ({self.question.region}, {self.question.as_of})"
-        said = "abstained" if self.answer.abstained else repr(self.answer.text) or self.answer.told
-        return f"{asked}: {said}; the truth: {due}"
+        due = "nobody knows" if self.question.amount is None else f"it is {self.question.amount}"
+        amounts = " and ".join(map(str, reader.amounts(self.answer.text)))
+        said = f"told {amounts} euros" if amounts else f"told {self.answer.text!r}" if self.answer.text else "told nothing"
+        if self.answer.status != 200:
+            said = f"answered {self.answer.told}"
+        return f"{said}, {due}: {self.question.text} ({self.question.region}, {self.question.as_of})"
 
 
 class House:

@@ -123,7 +123,7 @@ def test_a_question_costs_the_same_in_a_larger_library(scene, incident):
     questions = rng.sample(made.of("code"), 8)
     codes = [*made.codes]
     more = []
-    for _ in range(90):
+    for _ in range(70):
         codes.append(corpus.new_code(rng, codes))
         more.append(corpus.new_fare(rng, codes[-1])[0])
     house = incident.House(scene)

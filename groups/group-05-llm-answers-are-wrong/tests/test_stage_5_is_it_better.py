@@ -73,9 +73,8 @@ def test_five_systems_are_told_apart(scene, incident, probes):
     systems["crashed"] = [run for run in crashed if run["id"] not in lost]
     systems["nothing"] = []
     house = incident.House(scene)
-    given = list(systems.values())
-    seen = house.run(lambda: house.host.probe(probes.evaluated, given, golden))
-    empty = house_empty(scene, incident, probes)
+    seen = house.run(lambda: house.host.probe(probes.evaluated, list(systems.values()), golden))
+    *seen, empty = seen
     found = dict(zip(systems, seen, strict=True))
     wrong = []
     for name, plan in plans.items():
@@ -107,11 +106,6 @@ def test_five_systems_are_told_apart(scene, incident, probes):
 
 ORDER = (("good", "shy"), ("good", "fair"), ("shy", "careless"), ("careless", "inventive"), ("inventive", "blind"),
          ("good", "careless"), ("fair", "blind"), ("good", "crashed"), ("mute", "nothing"))  # fmt: skip
-
-
-def house_empty(scene, incident, probes):
-    house = incident.House(scene)
-    return house.run(lambda: house.host.probe(probes.evaluated, [[]], []))[0]
 
 
 def _near(value, due):
@@ -170,7 +164,7 @@ def test_the_assistant_judges_itself(scene, incident):
     """POST /evaluations says of the assistant what the travellers' answers say of it, and asks the same way."""
     rng = scene.rng("golden")
     made = incident.corpus_of(scene)
-    questions = rng.sample(made.questions, 24)
+    questions = rng.sample(made.questions, 16)
     house = incident.House(scene)
     golden = [
         {"question": each.text, "region": each.region, "as_of": each.as_of, "answer": each.amount,
