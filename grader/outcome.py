@@ -112,6 +112,19 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Bars:
+    """A bar for each row, of counts that add up: what became of what. Rows are drawn to one scale.
+
+    Of `parts`, four at most, the first is what is wanted, and the last does no harm.
+    """
+
+    name: str
+    unit: str
+    parts: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float, ...]], ...]  # a label, and a count for each part
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One figure of an incident, and its target. `relation` is "at_most" or "at_least"; a value of None is never."""
 
@@ -137,6 +150,7 @@ class Act:
     story: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()  # the story as a sequence
     failure: Failure | None = None  # the service could not be played with at all
+    bars: tuple[Bars, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

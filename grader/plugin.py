@@ -150,7 +150,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pattern(*ids): the patterns that the test judges")
     if config.getoption("seed") is None:
         config.option.seed = random.SystemRandom().randrange(1_000_000)
-    if _group_toml(Path(config.invocation_params.dir)) or any(_group_toml(Path(a.split("::")[0])) for a in config.args):
+    if _group_tomls(config):
         _warm_up(config)  # while pytest collects
 
 
@@ -231,7 +231,9 @@ def _warm_up(config: pytest.Config) -> Forkserver:
             from grader.sim.forkserver import keep_terminal
 
             config.add_cleanup(keep_terminal())
-        forkserver = config.stash[_forkserver_key] = Forkserver.launch(config.option.seed, terminal=terminal)
+        forkserver = config.stash[_forkserver_key] = Forkserver.launch(
+            config.option.seed, terminal=terminal, allowed=_allowed(config)
+        )
     return forkserver
 
 
@@ -330,12 +332,26 @@ _groups: dict[Path, Any] = {}
 
 
 def _group_toml(path: Path) -> Path | None:
-    """The group.toml of the group that `path` lies in, or, for a folder of groups, of one of them."""
+    """The group.toml of the group that `path` lies in."""
     path = path.absolute()
-    for folder in (path, *path.parents):
-        if (folder / "group.toml").is_file():
-            return folder / "group.toml"
-    return next(path.glob("*/group.toml"), None) if path.name == "groups" else None
+    folders = (folder / "group.toml" for folder in (path, *path.parents))
+    return next((file for file in folders if file.is_file()), None)
+
+
+def _group_tomls(config: pytest.Config) -> set[Path]:
+    """Those of the groups that pytest was started for, or in."""
+    found: set[Path] = set()
+    for path in (Path(config.invocation_params.dir), *(Path(arg.split("::")[0]) for arg in config.args)):
+        own = _group_toml(path)
+        found |= {own} if own else set(path.absolute().glob("*/group.toml")) if path.name == "groups" else set()
+    return found
+
+
+def _allowed(config: pytest.Config) -> list[str]:
+    """What the services of these groups may import."""
+    from grader import curriculum
+
+    return sorted({name for file in _group_tomls(config) for name in curriculum.read_group(file).imports})
 
 
 def _group_of(item: pytest.Item) -> Any:

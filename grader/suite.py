@@ -440,14 +440,21 @@ def _compile(service: Path) -> None:
     os.waitpid(pid, 0)
 
 
-def launch(seed: int, *, enclosed: bool) -> Forkserver:
-    """The hosts' warm parent, warming up beside us; in the sandbox its hosts are confined, on disks of limited size."""
+def launch(seed: int, folder: Path, *, enclosed: bool) -> Forkserver:
+    """The warm parent of hosts for the group in `folder`, warming up beside us; in the sandbox its hosts are confined,
+    on disks of limited size."""
     from grader.host import confine
     from grader.sim.forkserver import Forkserver
 
     if enclosed:
         confine.limited_disk(sandbox.DISKS)
-    return Forkserver.launch(seed, sandbox.system() if enclosed else ())
+    return Forkserver.launch(seed, sandbox.system() if enclosed else (), allowed=_allowed(folder))
+
+
+def _allowed(folder: Path) -> tuple[str, ...]:
+    from grader.curriculum import read_group
+
+    return read_group(folder / "group.toml").imports
 
 
 def preload() -> None:
@@ -515,7 +522,7 @@ def play_for_a_debugger(
         os.read(alive, 1)
         os._exit(1)
 
-    forkserver = Forkserver.launch(seed, terminal=terminal)
+    forkserver = Forkserver.launch(seed, terminal=terminal, allowed=_allowed(Path(folder)))
     threading.Thread(target=end_with_it, daemon=True).start()
     printed, null = opened(f"{report}.out"), os.open(os.devnull, os.O_RDONLY)
     for target, fd in ((0, null), (1, printed), (2, printed)):
@@ -552,7 +559,7 @@ def main() -> None:
         folder, seed, report, alive, terminal, patterns = sys.argv[2:]
         sys.exit(play_for_a_debugger(folder, int(seed), report, int(alive), terminal, json.loads(patterns)))
     folder, seed, stage, report, enclosed, *rest = sys.argv[1:]
-    forkserver = launch(int(seed), enclosed=bool(int(enclosed)))
+    forkserver = launch(int(seed), Path(folder), enclosed=bool(int(enclosed)))
     retell = None
     if rest[:1] == ["--retell"]:
         retell, rest = _retelling(rest[1]), rest[2:]

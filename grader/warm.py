@@ -178,7 +178,7 @@ def main() -> None:
     folder, seed, enclosed, core = sys.argv[1], int(sys.argv[2]), bool(int(sys.argv[3])), int(sys.argv[4])
     if core >= 0:
         os.sched_setaffinity(0, {core})
-    forkserver = suite.launch(seed, enclosed=enclosed)
+    forkserver = suite.launch(seed, Path(folder), enclosed=enclosed)
     suite.preload()
     orders, answers = _Orders(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)  # pytest takes the standard ones
     with answers, tempfile.TemporaryFile() as printed:

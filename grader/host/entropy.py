@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import random
+import sys
 import uuid
 from typing import Any
 
@@ -30,6 +31,8 @@ def install(seed: str) -> None:
     random.Random.seed = seed_ours  # type: ignore[method-assign]
     module.seed = module._inst.seed
     random.seed(f"{seed}/random")
+    if numpy := sys.modules.get("numpy.random"):
+        numpy.seed(source.getrandbits(32))  # the one that all of numpy's functions share; a generator seeds itself
     salt = source.getrandbits(60) | 1
     unsalted = hash
     builtins.hash = lambda value: unsalted(value) ^ salt if _has_text(value) else unsalted(value)

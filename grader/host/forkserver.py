@@ -1,8 +1,8 @@
 """The hosts' warm parent: imports the world once, makes it virtual, and forks a host whenever it is asked to.
 
-Nothing of a learner's ever runs here. Run as `python -m grader.host.forkserver FD [SYSTEM…]`, with FD a connected Unix
-stream socket. With SYSTEM, paths that every host needs, its hosts are confined (`confine.py`). One JSON object a line
-each way:
+Nothing of a learner's ever runs here. Run as `python -m grader.host.forkserver FD ALLOWED [SYSTEM…]`, with FD a
+connected Unix stream socket, and ALLOWED what the group allows its services to import, with commas between. With
+SYSTEM, paths that every host needs, its hosts are confined (`confine.py`). One JSON object a line each way:
 
     {"do": "attach"} + a socket                     another client speaks over that socket
     {"do": "fork", "code": folder, "disk": folder}
@@ -33,7 +33,7 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
+from collections.abc import Collection, Sequence  # noqa: E402
 from typing import Any  # noqa: E402
 
 from grader.host import confine  # noqa: E402
@@ -41,11 +41,14 @@ from grader.host import confine  # noqa: E402
 LIBRARIES = ("aiosqlite", "stamina", "tenacity")
 """What groups allow their services beside the web stack: imported where it is installed."""
 
+HEAVY = ("numpy", "numpy.random", "bm25s")
+"""The same, but only for a group that allows it: the others should not wait for it."""
+
 MOST_LINE = 4096
 _LOOK = 0.002  # seconds between two looks at a process that may end by itself
 
 
-def warm_up() -> None:
+def warm_up(allowed: Collection[str] = ()) -> None:
     """Import what services import, then make clocks, loops, calls and files virtual."""
     import email.message  # noqa: F401
     import multiprocessing  # noqa: F401
@@ -75,7 +78,8 @@ def warm_up() -> None:
     egress.install()
     disk.install()
     time.sleep = kernel.kernel.sleep  # type: ignore[assignment]
-    for name in LIBRARIES:  # now that all they could keep hold of is virtual
+    heavy = [name for name in HEAVY if name.partition(".")[0] in allowed]
+    for name in (*LIBRARIES, *heavy):  # now that all they could keep hold of is virtual
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
@@ -192,11 +196,11 @@ def _become_host(fds: list[int], tell: int, walls: tuple[Sequence[str], str, str
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the client's to handle
-    warm_up()
+    warm_up(sys.argv[2].split(","))
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)  # a host is short-lived, and starts by making many objects that stay
-    serve(control, sys.argv[2:])
+    serve(control, sys.argv[3:])
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def trigger(group: Group, outcome: TriggerOutcome) -> str:
         acts=[{"name": name, "kind": kind, "steps": act.steps, "story": act.story} for name, kind, act in acts],
         rows=[_row(at, [act for _, _, act in acts]) for at in range(len(outcome.yours.figures))],
         curves=[_curve(at, acts) for at in range(len(outcome.yours.series))],
+        bars=[_bars(at, acts) for at in range(len(outcome.yours.bars))],
         marks=[
             {"percent": f"{100 * at / max(1, span):.1f}", "text": f"{at:g} s, {text}"} for at, text in outcome.marks
         ],
@@ -86,6 +87,25 @@ def _curve(at: int, acts: Sequence[tuple[str, str, Act]]) -> dict[str, Any]:
         "paths": Markup("".join(paths)),
         "words": "; ".join(f"{name}: {_highest(act.series[at].values, shown.unit)}" for name, _, act in acts),
     }
+
+
+def _bars(at: int, acts: Sequence[tuple[str, str, Act]]) -> dict[str, Any]:
+    shown = acts[0][2].bars[at]
+    most = max(sum(counts) for _, _, act in acts for _, counts in act.bars[at].rows) or 1.0
+    rows = [
+        {
+            "label": label,
+            "name": name,
+            "ends": [
+                {"percent": f"{100 * count / most:.2f}", "part": part, "told": f"{number(count)} {shown.parts[part]}"}
+                for part, count in enumerate(act.bars[at].rows[turn][1])
+                if count
+            ],
+        }
+        for turn, (label, _) in enumerate(shown.rows)
+        for name, _, act in acts
+    ]
+    return {"name": shown.name, "unit": shown.unit, "parts": shown.parts, "rows": rows, "many": len(acts) > 1}
 
 
 def _highest(values: Sequence[float | None], unit: str) -> str:

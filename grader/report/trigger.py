@@ -27,6 +27,8 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink, page: Path | None = 
         return "\n".join(lines) + "\n"
     for number in range(len(outcome.yours.series)):
         lines += ["", *_curve(outcome, number, ink)]
+    for number in range(len(outcome.yours.bars)):
+        lines += ["", *_bars(outcome, number, ink)]
     lines += ["", *figures(outcome, ink), ""]
     shown = [f"As a page: {ink.command(page.as_uri())}"] if page else []
     return "\n".join([*lines, *_next(outcome, ink), *shown]) + "\n"
@@ -67,6 +69,28 @@ def _curve(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
             lines.append(f"  {label:<{NAME}} {edge:>3}{bar}{paint(row.rstrip())}")
     below = chart.axis(len(shown.values), width, outcome.marks, unicode=ink.unicode)
     lines += [" " * EDGE + ink.dim(line) for line in below]
+    return lines
+
+
+def _bars(outcome: TriggerOutcome, number: int, ink: Ink) -> list[str]:
+    """A bar for each row: of the service as it ships, and, if it differs, of the learner's."""
+    acts = [("as it ships", outcome.broken)] if as_it_ships(outcome) else []
+    if outcome.changed:
+        acts.append(("yours", outcome.yours))
+    shown = outcome.yours.bars[number]
+    last = len(shown.parts) - 1
+    fills = [*("█▓▒" if ink.unicode else "#=-")[:last], "░" if ink.unicode else "."]
+    paints = [ink.good, *[ink.bad] * (last - 1), ink.dim]
+    parts = [paint(fills[at]) + f" {part}" for at, (part, paint) in enumerate(zip(shown.parts, paints, strict=True))]
+    wide = max(len(label) for label, _ in shown.rows)
+    most = max(sum(counts) for _, act in acts for _, counts in act.bars[number].rows) or 1.0
+    width = ink.width - 4 - wide - 2 - NAME - 1
+    lines = [f"  {ink.bold(f'{shown.name}, {shown.unit}')}   {'   '.join(parts)}"]
+    for at, (label, _) in enumerate(shown.rows):
+        for turn, (name, act) in enumerate(acts):
+            lengths = chart.lengths(act.bars[number].rows[at][1], most, width)
+            bar = [paint(fills[n] * length) for n, (length, paint) in enumerate(zip(lengths, paints, strict=True))]
+            lines.append(f"  {'' if turn else label:<{wide}}  {name if len(acts) > 1 else '':<{NAME}} {''.join(bar)}")
     return lines
 
 

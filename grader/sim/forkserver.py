@@ -53,13 +53,15 @@ class Forkserver:
         self.terminal = terminal
 
     @classmethod
-    def launch(cls, seed: int = 0, system: Sequence[str] = (), terminal: str = "") -> Forkserver:
+    def launch(
+        cls, seed: int = 0, system: Sequence[str] = (), terminal: str = "", allowed: Sequence[str] = ()
+    ) -> Forkserver:
         """Start a warm parent in the background; the first request waits until it is warm. Its environment is ours
         alone: nothing of the caller's enters, and the hash seed comes from `seed`, the run's.
 
         With `system`, hosts are confined: they see these paths, their code and their disk, and the caller has to run
         behind `sandbox.enclose`. With `terminal`, the type of the one that our standard streams are, these are the
-        hosts', for a debugger."""
+        hosts', for a debugger. `allowed`: what services may import; the heavy libraries among it are imported, too."""
         ours, theirs = socket.socketpair()
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -69,10 +71,20 @@ class Forkserver:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONSAFEPATH": "1",
             "MALLOC_ARENA_MAX": "2",
+            "OPENBLAS_NUM_THREADS": "1",  # of numpy: one thread, one order of every sum
+            "OMP_NUM_THREADS": "1",
         }
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-s", "-m", "grader.host.forkserver", str(theirs.fileno()), *system],
+                [
+                    sys.executable,
+                    "-s",
+                    "-m",
+                    "grader.host.forkserver",
+                    str(theirs.fileno()),
+                    ",".join(allowed),
+                    *system,
+                ],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=None if terminal else subprocess.DEVNULL,

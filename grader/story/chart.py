@@ -37,6 +37,12 @@ def axis(span: float, width: int, marks: Sequence[tuple[float, str]], *, unicode
     return ["".join(cells), labels]
 
 
+def lengths(counts: Sequence[float], most: float, width: int) -> list[int]:
+    """The parts of a bar, `most` as long as `width`: each as long as its share, and together as long as all."""
+    ends = [round(width * sum(counts[: at + 1]) / most) for at in range(len(counts))]
+    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
+
 def round_top(value: float) -> float:
     """A round number not below `value`, for the upper edge of a chart."""
     if value <= 0:

@@ -53,7 +53,7 @@ def _replay(
     seed: int,
 ) -> TriggerOutcome:
     began = time.monotonic()
-    forkserver = Forkserver.launch(seed)
+    forkserver = Forkserver.launch(seed, allowed=group.imports)
     try:
         names = {*group.own_files(root), *group.own_files(pristine)}
         changed = any(not _same(root / name, pristine / name) for name in names)

@@ -171,7 +171,7 @@ def _session(
 def main() -> None:
     """`python -m grader.verify.bench`: an order on stdin; on stdout, as each run ends, its number and its seconds."""
     order = json.loads(sys.stdin.buffer.read())
-    forkserver = suite.launch(order["seed"], enclosed=False)
+    forkserver = suite.launch(order["seed"], Path(order["runs"][0]["folder"]), enclosed=False)
     suite.preload()
 
     running: dict[int, tuple[int, float]] = {}

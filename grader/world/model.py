@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from grader.world import reader
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -35,6 +37,9 @@ PRICES = {
     "lark-small": Price(250, 1_250),
     "lark-embed": Price(20, 0),
     "lark-rerank": Price(100, 0),
+    reader.READER: Price(1_000, 5_000),
+    reader.ENCODER: Price(20, 0),
+    reader.RERANKER: Price(50, 0),
 }
 
 RULES = f"""\

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from grader.sim.network import Call, Hangup, Reply
-from grader.world import model, shapes
+from grader.world import model, reader, shapes
 from grader.world.faults import Draw, Fault, Kind, Schedule
 from grader.world.ledger import Entry, Line
 
@@ -46,7 +46,8 @@ POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the s
   no calls, it is executed and billed as one more. With another request: 400. Refusals are not kept.
 - Where an API key's calls at once are capped, one more gets 429. A call counts until its reply has been sent, or its
   client has hung up.
-{model.RULES}"""
+{model.RULES}
+{reader.RULES}"""
 
 
 class TooManyCalls(Exception):
@@ -237,7 +238,7 @@ class Provider:
     def _begin(
         self, call: Call, entry: Entry, request: shapes.Request, canonical: bytes, fault: Fault | None, draw: Draw
     ) -> _Work:
-        output = request.run(wrong_citation=fault is not None and fault.kind is Kind.WRONG_CITATION)
+        output = request.run(wrong_citation=fault is not None and fault.kind is Kind.WRONG_CITATION, salt=self._salt)
         pieces = request.render(str(entry.id), int(self._sim.epoch / 1e9 + self._sim.now), output)
         begun: asyncio.Future[tuple[float, float]] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._execute(call, entry, output, draw, self._turn(), begun))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from grader.world import model
+from grader.world import model, reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,10 @@ class Request(msgspec.Struct, kw_only=True):
         """All text that the model reads, in order."""
         raise NotImplementedError
 
-    def run(self, *, wrong_citation: bool) -> Output:  # noqa: ARG002
+    def check(self) -> None:
+        """Raises BadRequest if the model does not take it."""
+
+    def run(self, *, wrong_citation: bool, salt: int = 0) -> Output:  # noqa: ARG002
         return Output("", sum(map(model.tokens, self.texts())), 0)
 
     def render(self, name: str, created: int, output: Output) -> list[bytes]:
@@ -81,8 +84,19 @@ class Conversation(Request, kw_only=True):
     def texts(self) -> list[str]:
         return [text for _, text in self.turns()]
 
-    def run(self, *, wrong_citation: bool) -> Output:
-        said = model.answer(self.turns(), wrong_citation=wrong_citation)
+    def check(self) -> None:
+        if self.model == reader.READER:
+            used, kept = model.message_tokens(self.texts()), self.limit() or reader.RESERVE
+            if used + kept > reader.WINDOW:
+                raise BadRequest(
+                    f"the context is {reader.WINDOW} tokens at most: {used} in the messages, {kept} for the answer"
+                )
+
+    def run(self, *, wrong_citation: bool, salt: int = 0) -> Output:
+        if self.model == reader.READER:
+            said = reader.answer(self.turns(), salt, wrong_citation=wrong_citation)
+        else:
+            said = model.answer(self.turns(), wrong_citation=wrong_citation)
         limit = self.limit()
         text = said if limit is None else model.cut(said, limit)
         return Output(text, model.message_tokens(self.texts()), model.tokens(text), whole=text == said)
@@ -192,9 +206,9 @@ class Embeddings(Request, kw_only=True):
         return [self.input] if isinstance(self.input, str) else self.input
 
     def body(self, name: str, created: int, output: Output) -> dict[str, Any]:  # noqa: ARG002
+        embed = reader.embed if self.model == reader.ENCODER else model.embed
         data = [
-            {"object": "embedding", "index": index, "embedding": model.embed(text)}
-            for index, text in enumerate(self.texts())
+            {"object": "embedding", "index": index, "embedding": embed(text)} for index, text in enumerate(self.texts())
         ]
         usage = {"prompt_tokens": output.tokens_in, "total_tokens": output.tokens_in}
         return {"object": "list", "data": data, "model": self.model, "usage": usage}
@@ -211,7 +225,8 @@ class Rerank(Request, kw_only=True):
         return [self.query, *self.documents]
 
     def body(self, name: str, created: int, output: Output) -> dict[str, Any]:  # noqa: ARG002
-        scored = ((model.relevance(self.query, text), text, index) for index, text in enumerate(self.documents))
+        relevance = reader.relevance if self.model == reader.RERANKER else model.relevance
+        scored = ((relevance(self.query, text), text, index) for index, text in enumerate(self.documents))
         ranked = sorted(scored, key=lambda item: (-item[0], *item[1:]))[: self.top_n]
         results = [{"index": index, "relevance_score": score} for score, _, index in ranked]
         return {"id": f"rerank-{name}", "results": results, "usage": {"total_tokens": output.tokens_in}}
@@ -238,6 +253,7 @@ def parse(path: str, body: bytes) -> Request:
         raise BadRequest("there is nothing to read")
     if request.stream and not isinstance(request, Conversation):
         raise BadRequest("this path does not stream")
+    request.check()
     return request
 
 

@@ -7,11 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grader import curriculum
-from grader.outcome import Act, Series
+from grader.outcome import Act, Bars, Series
+from grader.report import page
 from grader.report.ink import Ink
 from grader.report.trigger import screen
+from grader.story import chart
 from grader.story.trigger import UnknownSetting, play
 from tests.workspaces import incident
 
@@ -78,3 +82,34 @@ def test_a_setting_that_makes_no_sense_is_refused_in_one_line(settings: dict[str
         play(GROUP, root=GROUP.path, pristine=GROUP.path, seed=3, stage=1, settings=settings)
     assert said in refused.value.what
     assert refused.value.mend.startswith("learn trigger")
+
+
+def test_bars_are_as_long_as_their_counts_and_stand_in_words_on_the_page() -> None:
+    few = Bars(
+        "Cups", "cups", ("hot", "spilt", "cold"), (("in the morning", (2.0, 1.0, 1.0)), ("at night", (0.0, 4.0, 4.0)))
+    )
+    many = replace(few, rows=(("in the morning", (4.0, 0.0, 0.0)), ("at night", (8.0, 0.0, 0.0))))
+    outcome = replace(
+        incident("group-1", 1, {}), broken=Act((), (), bars=(few,)), yours=Act((), (), bars=(many,)), changed=True
+    )
+    shown = screen(GROUP, outcome, PLAIN)
+    bars = [line for line in shown.splitlines() if set(line) & set("█▓░") and "hot" not in line]
+    assert [line.split("  ")[1].strip() for line in bars] == ["in the morning", "", "at night", ""]
+    lengths = [(line.count("█"), line.count("▓"), line.count("░")) for line in bars]
+    unit = lengths[3][0] / 8
+    expected = [(2, 1, 1), (4, 0, 0), (0, 4, 4), (8, 0, 0)]
+    for found, counts in zip(lengths, expected, strict=True):
+        assert all(abs(length - unit * count) <= 1 for length, count in zip(found, counts, strict=True))
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    told = page.trigger(GROUP, outcome)
+    assert "2 hot, 1 spilt, 1 cold" in told.replace("\n", "")
+    assert "at night, yours" in told
+    assert "Second by second" not in told
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(1, 80))
+def test_the_parts_of_a_bar_are_together_as_long_as_all(counts: list[int], width: int) -> None:
+    most = max(1, sum(counts))
+    parts = chart.lengths(counts, most, width)
+    assert sum(parts) == round(width * sum(counts) / most)
+    assert all(part >= 0 for part in parts)

@@ -1,0 +1,1 @@
+"""Skylark's assistant for fare policies."""

@@ -1,0 +1,31 @@
+"""Metadata-first retrieval: what cannot be the answer is not looked at, however well it reads."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+
+def admits(region: str, as_of: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Says of a document's metadata whether it holds in this region, on this day ("2025-03-01").
+
+    Metadata has "region", "effective_from" and "effective_to". A document holds in its region; in "all", everywhere. It
+    holds from the day `effective_from` on, that day included, and up to `effective_to`, that day not included; with None, or
+    without the field, for good. Without a region, or without `effective_from`, or with something that is no day ("soon",
+    "2025-02-30", 2025), nobody knows when it holds: it does not.
+    """
+    day = _day(as_of)
+
+    def holds(metadata: Mapping[str, Any]) -> bool:
+        begin, end = _day(metadata.get("effective_from")), metadata.get("effective_to")
+        if metadata.get("region") not in ("all", region) or begin is None or day is None or day < begin:
+            return False
+        return end is None or ((last := _day(end)) is not None and day < last)
+
+    return holds
+
+
+def _day(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
