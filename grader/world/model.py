@@ -35,6 +35,7 @@ PRICES = {
     "lark-small": Price(250, 1_250),
     "lark-embed": Price(20, 0),
     "lark-rerank": Price(100, 0),
+    "lark-agent": Price(500, 2_500),
 }
 
 RULES = f"""\

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from grader.sim.network import Call, Hangup, Reply
-from grader.world import model, shapes
+from grader.world import agent, model, shapes
 from grader.world.faults import Draw, Fault, Kind, Schedule
 from grader.world.ledger import Entry, Line
 
@@ -46,7 +46,8 @@ POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the s
   no calls, it is executed and billed as one more. With another request: 400. Refusals are not kept.
 - Where an API key's calls at once are capped, one more gets 429. A call counts until its reply has been sent, or its
   client has hung up.
-{model.RULES}"""
+{model.RULES}
+{agent.RULES}"""
 
 
 class TooManyCalls(Exception):
