@@ -170,11 +170,14 @@ class House:
         self.gateway = Gateway(self.sim)
         self.sim.network.attach(LLM, self.provider)
         self.sim.network.attach(TOOLS, self.gateway)
-        folder = self.sim.disk("desk") / "plugins"
-        folder.mkdir(exist_ok=True)
-        for name, text in (plugins or {}).items():
-            (folder / name).write_text(text, "utf-8")
-        self.desk = self.sim.host("desk", scene.service, env={"PLUGINS_DIR": str(folder)})
+        env = {}
+        if plugins:
+            folder = self.sim.disk("desk") / "of other teams"
+            folder.mkdir()
+            for name, text in plugins.items():
+                (folder / name).write_text(text, "utf-8")
+            env["PLUGINS_DIR"] = str(folder)
+        self.desk = self.sim.host("desk", scene.service, env=env)
         self._refs = itertools.count(1)
 
     def run(self, play: Callable[[], Awaitable[Any]]) -> Any:

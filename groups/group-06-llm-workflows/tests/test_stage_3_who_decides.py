@@ -232,18 +232,18 @@ def test_a_flawed_call_is_told_to_the_model(scene, incident):
     rng = scene.rng("tickets")
     house = incident.House(scene)
     kinds = list(incident.SAYS)
-    tickets = [house.ticket(rng, kinds[at % 9], plain=True) for at in range(36)]
+    tickets = [house.ticket(rng, kinds[at % 9], plain=True) for at in range(45)]
 
     async def play():
         for ticket in tickets:
             await house.submit(ticket)
-            await asyncio.sleep(0.2)
-        return await house.settle(tickets, patience=WITHIN - 7.0)
+            await asyncio.sleep(0.1)
+        return await house.settle(tickets, patience=WITHIN)
 
     ends = house.run(play)
     open_ones = [t for t, end in zip(tickets, ends, strict=True) if end.body.get("status") in (*incident.OPEN, None)]
     first = open_ones[0] if open_ones else tickets[0]
-    sees = f"{len(tickets)} plain letters came, and {len(open_ones)} have no end {WITHIN - 7:.0f} s after the last"
+    sees = f"{len(tickets)} plain letters came, and {len(open_ones)} have no end {WITHIN:.0f} s after the last"
     expect("unhandled", len(open_ones), at_most=0, unit="tickets", code="unhandled", sees=sees, story=house.done(first))
     calls = house.invalid
     told = f"{calls[0][1]} answers {calls[0][2]}" if calls else ""
