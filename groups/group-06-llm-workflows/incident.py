@@ -28,6 +28,7 @@ TOOLS = "tools.skylark.test"
 GATEWAY_SECONDS = 0.05
 
 OPEN = ("queued", "running")
+KINDS = ("fare", "weather", "quote", "ledger", "mail")
 SKIES = ("clear", "rain", "storm")
 POLICIES: dict[str, Callable[[int], int]] = {
     "full": lambda fare: fare,
@@ -132,6 +133,8 @@ class Gateway:
         known = self.facts.get(str(args.get("booking")), {})
         if tool in self.broken:
             return Reply.json({"error": "the system behind this tool is gone"}, 410)
+        if tool not in KINDS:
+            return Reply.json({"error": f"there is no {tool}"}, 404)
         if not known:
             return Reply.json({"error": f"no booking {args.get('booking')!r}"}, 404)
         if tool in ("fare", "weather", "quote"):

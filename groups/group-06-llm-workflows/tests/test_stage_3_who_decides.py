@@ -58,7 +58,7 @@ def test_letters_go_where_they_belong(scene, incident):
     """Letters in all words are routed by what they mean; two concerns are two, and what is unclear is asked about."""
     rng = scene.rng("day")
     house = incident.House(scene)
-    tickets = house.day(rng, 40)
+    tickets = house.day(rng, 32)
     ends = house.run(lambda: house.handle(tickets, gap=0.1, patience=20.0))
     pairs = [(t, end) for t, end in zip(tickets, ends, strict=True) if t.status == "done"]
     wrong = [(t, end) for t, end in pairs if sorted(map(str, end.body.get("routes") or ())) != sorted(t.routes)]
@@ -232,7 +232,7 @@ def test_a_flawed_call_is_told_to_the_model(scene, incident):
     rng = scene.rng("tickets")
     house = incident.House(scene)
     kinds = list(incident.SAYS)
-    tickets = [house.ticket(rng, kinds[at % 9], plain=True) for at in range(45)]
+    tickets = [house.ticket(rng, kinds[at % 9], plain=True) for at in range(40)]
 
     async def play():
         for ticket in tickets:
