@@ -140,8 +140,7 @@ def test_what_is_done_is_what_was_planned(scene, incident, probes):
         ["send", {"booking": booking, "text": said}],
     ]  # fmt: skip
     story = [(float(at), f"{what}: {seen[what]}") for at, what in enumerate(("first", "raised", "second", "third"))]
-    key = repr
-    wrong = sum(key(call) not in map(key, due) for call in seen["first"]) + abs(len(seen["first"]) - 4)
+    wrong = sum(call not in seen["first"] for call in due) + abs(len(seen["first"]) - 4)
     sees = f"a plan of four steps is carried out, and {wrong} calls are not as planned: {seen['first'][-1:]}"
     expect("not_as_planned", wrong, at_most=0, unit="calls", code="not-as-planned", sees=sees, story=story)
     sees = f"a tool raises in the midst of a plan, and what is heard of it is {seen['raised']!r}"
