@@ -27,7 +27,7 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
     rng = scene.rng("cases")
     house = incident.House(scene)
     kind, tool, word = incident.word(rng), incident.word(rng), rng.choice(NEVER)
-    odd = "".join(rng.choice((str.upper, str.lower))(letter) for letter in word)
+    odd = word[0].upper() + "".join(rng.choice((str.upper, str.lower))(letter) for letter in word[1:])
     cents, line = rng.randrange(2, LIMIT), incident.word(rng)
     good = [[[kind, cents], [line]], [[kind, LIMIT], [line, kind]], [[kind, 1], None], [None, [line]]]
     bad = [

@@ -5,9 +5,9 @@ from typing import Any
 
 
 class Chain:
-    """Handlers, `async def handler(ticket: dict) -> dict | None`: an outcome, such as {"status": "done"}, or None for "not
-    mine". And some that are called always, `async def handler(ticket: dict, outcome: dict) -> dict | None`, when there is an
-    outcome, whatever it is: what they return, unless it is None, takes its place.
+    """Handlers, `async def handler(ticket: dict) -> dict | None`: an outcome, such as {"status": "done"}, or None for
+    "not mine". And some that are called always, `async def handler(ticket: dict, outcome: dict) -> dict | None`, when
+    there is an outcome, whatever it is: what they return, unless it is None, takes its place.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Chain:
     async def handle(self, ticket: dict[str, Any]) -> dict[str, Any]:
         """The first outcome; who is behind it is not called. {"status": "unhandled"} if nobody has one.
 
-        If a handler raises, the outcome is {"status": "failed", "reason": …}, and nobody behind it is called, but those that
-        are always called are. If one of these raises, it is failed, too, and the others are called.
+        If a handler raises, the outcome is {"status": "failed", "reason": …}, and nobody behind it is called, but
+        those that are always called are. If one of these raises, it is failed, too, and the others are called.
         """
         raise NotImplementedError("Chain.handle in service/patterns/chain.py")

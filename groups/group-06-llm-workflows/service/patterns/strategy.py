@@ -20,8 +20,9 @@ class BrokenContract(Exception):
 class Strategies:
     """Strategies by name, and which of them a tenant has chosen: in the file, so that it outlives the process.
 
-    Three are there from the start: full (the fare), standard (three quarters of it, rounded down), capped (the fare, and at
-    most 25,000). `db` is a connection as store.py makes it. Make the tables that you need if they are not there.
+    Three are there from the start: full (the fare), standard (three quarters of it, rounded down), capped (the fare,
+    and at most 25,000). `db` is a connection as store.py makes it. Make the tables that you need if they are not
+    there.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -44,6 +45,6 @@ class Strategies:
         raise NotImplementedError("Strategies.of in service/patterns/strategy.py")
 
     def decide(self, tenant: str, fare_cents: int) -> int:
-        """What this tenant gives back of a fare. Raises BrokenContract for a result that is none, and UnknownStrategy if
-        what was chosen is not registered any more."""
+        """What this tenant gives back of a fare. Raises BrokenContract for a result that is none, and UnknownStrategy
+        if what was chosen is not registered any more."""
         raise NotImplementedError("Strategies.decide in service/patterns/strategy.py")

@@ -30,10 +30,12 @@ class Work(Protocol):
 
 
 class Flow:
-    """A ticket type. A subclass has a name, says what it is about, and overrides the hooks that it needs: no other method.
+    """A ticket type. A subclass has a name, says what it is about, and overrides the hooks that it needs: no other
+    method.
 
-    A subclass that has a `run` of its own is refused with a TypeError, when it is made. One that has an `__init__`, and
-    forgets super().__init__(), works all the same; so does one that happens to have other methods, whatever they are called.
+    A subclass that has a `run` of its own is refused with a TypeError, when it is made. One that has an `__init__`,
+    and forgets super().__init__(), works all the same; so does one that happens to have other methods, whatever they
+    are called.
     """
 
     name: str = ""
@@ -54,9 +56,9 @@ class Flow:
     async def run(self, ticket: dict, work: Work) -> dict:
         """Look up, decide, write, check; then book (if there is an entry), mail, record. Returns the outcome.
 
-        The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; there is at least one line,
-        all lines are text and none is empty, and none says what is NEVER said. If not: {"status": "held", "reason": …}, and
-        nothing is booked or mailed. Whatever raises, in a hook or in `work`: {"status": "failed", "reason": …}. Else
-        {"status": "done"}. It is recorded, whatever it is, and once.
+        The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; there is at least one
+        line, all lines are text and none is empty, and none says what is NEVER said. If not: {"status": "held",
+        "reason": …}, and nothing is booked or mailed. Whatever raises, in a hook or in `work`: {"status": "failed",
+        "reason": …}. Else {"status": "done"}. It is recorded, whatever it is, and once.
         """
         raise NotImplementedError("Flow.run in service/patterns/template.py")

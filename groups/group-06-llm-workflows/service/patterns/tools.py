@@ -4,7 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-FORMATS = {"booking": "two capital letters and four digits", "euros": "whole cents, 0 or more", "text": "text, not empty"}
+FORMATS = {
+    "booking": "two capital letters and four digits",
+    "euros": "whole cents, 0 or more",
+    "text": "text, not empty",
+}
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,13 @@ class Tools:
     async def invoke(self, call: dict, tenant: str, key: str) -> ToolResult:
         """Make one call, as it stands in the model's `tool_calls`: {"id", "function": {"name", "arguments": JSON}}.
 
-        The tool gets its arguments, checked: each is there, and has its format. Others it never gets: leave them out, or
-        refuse the call, both are right. `tenant` is ours to say, never the model's. The tool's key is made of `key` and the
-        call's id: the same for the same, and another for another.
+        The tool gets its arguments, checked: each is there, and has its format. Others it never gets: leave them out,
+        or refuse the call, both are right. `tenant` is ours to say, never the model's. The tool's key is made of
+        `key` and the call's id: the same for the same, and another for another.
 
-        It raises nothing. A call that cannot be made, and a tool that raises, is a result that is not ok, with {"error": …}
-        that says what is wrong. A result that is longer than `most` is cut so that it is JSON all the same, and says that it
-        was cut ("truncated": true); a shorter one is whole.
+        It raises nothing. A call that cannot be made, and a tool that raises, is a result that is not ok, with
+        {"error": …} that says what is wrong. A result that is longer than `most` is cut so that it is JSON all the
+        same, and says that it was cut ("truncated": true); a shorter one is whole.
         """
         raise NotImplementedError("Tools.invoke in service/patterns/tools.py")
 

@@ -86,12 +86,12 @@ class Desk:
 
     def cancel(self, ticket: dict) -> None:
         """Nothing more is done for it."""
-        with transaction(self.db):
-            done = self.db.execute(f"UPDATE tickets SET status = 'cancelled' WHERE number = ? AND {OPEN}", (ticket["number"],))
-        if done.rowcount:
-            if tree := self._trees.get(ticket["number"]):
+        number = ticket["number"]
+        ended = self.db.execute(f"UPDATE tickets SET status = 'cancelled' WHERE number = ? AND {OPEN}", (number,))
+        if ended.rowcount:
+            if tree := self._trees.get(number):
                 tree.cancel()
-            if task := self._tasks.get(ticket["number"]):
+            if task := self._tasks.get(number):
                 task.cancel()
 
     async def _handle(self, number: int) -> None:

@@ -20,8 +20,9 @@ class Work:
     Failed = Failed
 
     def __init__(
-        self, ticket: dict, route: str, runs: Runs, llm: Llm, tools: Tools, strategies: Strategies, db: sqlite3.Connection
-    ) -> None:
+        self, ticket: dict, route: str, runs: Runs, llm: Llm, tools: Tools, strategies: Strategies,
+        db: sqlite3.Connection,
+    ) -> None:  # fmt: skip
         self.ticket, self.route, self.tools = ticket, route, tools
         self.run = run_of(ticket)
         self._runs, self._llm, self._strategies, self._db = runs, llm, strategies, db

@@ -19,7 +19,9 @@ class Desk(Protocol):
     def tool(self, tool: Any) -> None:
         """A Tool (patterns/tools.py), for look_ups of flows and for plans."""
 
-    def handler(self, handler: Callable[..., Awaitable[dict | None]], priority: int = 100, always: bool = False) -> None:
+    def handler(
+        self, handler: Callable[..., Awaitable[dict | None]], priority: int = 100, always: bool = False
+    ) -> None:
         """A handler in the chain of tickets (patterns/chain.py). The desk's own router has priority 100."""
 
     async def call(self, tool: str, args: dict[str, Any], tenant: str, key: str) -> dict:

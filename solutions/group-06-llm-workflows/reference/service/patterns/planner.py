@@ -1,4 +1,5 @@
-"""Planner → executor: the model says what is to be done, and none of it is done before all of it is known to be sound."""
+"""Planner → executor: the model says what is to be done, and none of it is done before all of it is known to be
+sound."""
 
 import json
 import re
@@ -31,11 +32,11 @@ _USE = re.compile(r"\$(\w+)\.(\w+)")
 def validate(text: str, tools: Mapping[str, Tool], budget: int = BUDGET) -> list[Planned]:
     """The steps of a plan, in an order in which they can be done. It calls nothing.
 
-    `text` is what the model said: {"steps": [{"id", "tool", "args", "after": [ids]}, …]}. A step comes behind those in its
-    "after", and behind those that its arguments use. Raises BadPlan if that is not what it is, for a plan without steps, an
-    id that comes twice, an unknown tool or step, steps that wait for each other, an argument that is missing or of another
-    format (tools.py), a use of what that step's tool does not give, and if the tools' costs come to more than `budget`. An
-    argument that the tool does not have is left out, or a BadPlan: both are right.
+    `text` is what the model said: {"steps": [{"id", "tool", "args", "after": [ids]}, …]}. A step comes behind those
+    in its "after", and behind those that its arguments use. Raises BadPlan if that is not what it is, for a plan
+    without steps, an id that comes twice, an unknown tool or step, steps that wait for each other, an argument that
+    is missing or of another format (tools.py), a use of what that step's tool does not give, and if the tools' costs
+    come to more than `budget`. An argument that the tool does not have is left out, or a BadPlan: both are right.
     """
     try:
         raw = {step["id"]: step for step in json.loads(text)["steps"]}
@@ -65,13 +66,13 @@ def validate(text: str, tools: Mapping[str, Tool], budget: int = BUDGET) -> list
 async def execute(
     steps: list[Planned], call: Callable[[str, dict], Awaitable[dict]], done: dict[str, dict]
 ) -> dict[str, dict]:
-    """Carry out what `validate` has returned: `call(tool, args)` for each step, in order, with all uses filled in. What each
-    gave, by its id.
+    """Carry out what `validate` has returned: `call(tool, args)` for each step, in order, with all uses filled in.
+    What each gave, by its id.
 
-    An argument that is one use, and nothing else, gets the value as it is; in a longer text, it gets it as text. `done` is the
-    caller's, empty at first, and what you keep in it is yours: a step that was finished is not called again when it is
-    executed with the same `done`, be it in another plan, with another id: it is known by its tool and its arguments. What
-    `call` raises passes on.
+    An argument that is one use, and nothing else, gets the value as it is; in a longer text, it gets it as text.
+    `done` is the caller's, empty at first, and what you keep in it is yours: a step that was finished is not called
+    again when it is executed with the same `done`, be it in another plan, with another id: it is known by its tool
+    and its arguments. What `call` raises passes on.
     """
     results: dict[str, dict] = {}
     for step in steps:

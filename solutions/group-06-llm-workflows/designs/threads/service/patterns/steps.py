@@ -16,8 +16,8 @@ class StepLimit(Exception):
 
 
 class Runs:
-    """Steps that are done, of all runs, in the file. A run that is taken up again asks for its steps once more, from the
-    first, and gets what they came to. `most`: steps that one run may have. Make the tables that you need."""
+    """Steps that are done, of all runs, in the file. A run that is taken up again asks for its steps once more, from
+    the first, and gets what they came to. `most`: steps that one run may have. Make the tables that you need."""
 
     def __init__(self, db: sqlite3.Connection, most: int = 40) -> None:
         self._db = db
@@ -27,10 +27,10 @@ class Runs:
     async def step(self, run: str, name: str, work: Callable[[str], Awaitable[Any]]) -> Any:
         """What step `name` of a run comes to: what JSON can say.
 
-        If it is done, it is what it was, and `work` is not called. Else `work(key)` is, and what it returns is kept before
-        this returns. The key is the same whenever this step of this run is tried, in whatever process, and another for every
-        other: whoever has an effect sends it along. What `work` raises passes on, and the step is not done. Raises StepLimit,
-        and does not call it, when the run has `most` steps already.
+        If it is done, it is what it was, and `work` is not called. Else `work(key)` is, and what it returns is kept
+        before this returns. The key is the same whenever this step of this run is tried, in whatever process, and
+        another for every other: whoever has an effect sends it along. What `work` raises passes on, and the step is
+        not done. Raises StepLimit, and does not call it, when the run has `most` steps already.
         """
         row = self._db.execute("SELECT value FROM run_steps WHERE run = ? AND name = ?", (run, name)).fetchone()
         if row is not None:

@@ -7,7 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-FORMATS = {"booking": "two capital letters and four digits", "euros": "whole cents, 0 or more", "text": "text, not empty"}
+FORMATS = {
+    "booking": "two capital letters and four digits",
+    "euros": "whole cents, 0 or more",
+    "text": "text, not empty",
+}
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,13 @@ class Tools:
     async def invoke(self, call: dict, tenant: str, key: str) -> ToolResult:
         """Make one call, as it stands in the model's `tool_calls`: {"id", "function": {"name", "arguments": JSON}}.
 
-        The tool gets its arguments, checked: each is there, and has its format. Others it never gets: leave them out, or
-        refuse the call, both are right. `tenant` is ours to say, never the model's. The tool's key is made of `key` and the
-        call's id: the same for the same, and another for another.
+        The tool gets its arguments, checked: each is there, and has its format. Others it never gets: leave them out,
+        or refuse the call, both are right. `tenant` is ours to say, never the model's. The tool's key is made of
+        `key` and the call's id: the same for the same, and another for another.
 
-        It raises nothing. A call that cannot be made, and a tool that raises, is a result that is not ok, with {"error": …}
-        that says what is wrong. A result that is longer than `most` is cut so that it is JSON all the same, and says that it
-        was cut ("truncated": true); a shorter one is whole.
+        It raises nothing. A call that cannot be made, and a tool that raises, is a result that is not ok, with
+        {"error": …} that says what is wrong. A result that is longer than `most` is cut so that it is JSON all the
+        same, and says that it was cut ("truncated": true); a shorter one is whole.
         """
         ident = str(call.get("id", ""))
         try:
@@ -105,7 +109,8 @@ def is_of(value: Any, kind: str) -> bool:
 
 
 def _described(tool: Tool) -> dict:
-    properties = {name: {"type": "integer" if of == "euros" else "string", "format": of} for name, of in tool.arguments.items()}
-    parameters = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-    gives = f". Gives {', '.join(tool.gives)}" if tool.gives else ""
-    return {"type": "function", "function": {"name": tool.name, "description": tool.about + gives, "parameters": parameters}}
+    types = {"euros": "integer"}
+    properties = {name: {"type": types.get(of, "string"), "format": of} for name, of in tool.arguments.items()}
+    parameters = {"type": "object", "properties": properties, "required": list(properties)}
+    about = f"{tool.about}. Gives {', '.join(tool.gives)}" if tool.gives else tool.about
+    return {"type": "function", "function": {"name": tool.name, "description": about, "parameters": parameters}}
