@@ -13,7 +13,7 @@ BOOKINGS = {"KL1001": "rain", "KL1002": "storm", "KL1003": "clear"}
 def everyday(scene: Scene, incident: ModuleType) -> Everyday:
     house = incident.House(scene, median=1.0)
     for at, (booking, sky) in enumerate(BOOKINGS.items()):
-        facts = {"tenant": "aero", "fare_cents": 20_000 + at, "quote_cents": 30_000 + at, "sky": sky}
+        facts = {"fare_cents": 20_000 + at, "quote_cents": 30_000 + at, "sky": sky}
         house.gateway.facts[booking] = facts
     tenant, json = "-H 'x-tenant: aero'", "-H 'content-type: application/json'"
 

@@ -112,7 +112,7 @@ class Answer:
 
 @dataclass
 class Gateway:
-    """The five tools. `facts`: booking -> its tenant, fare, quote and weather."""
+    """The five tools. `facts`: booking -> its fare, quote and weather."""
 
     sim: Any
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -194,12 +194,13 @@ class House:
 
     # -------------------------------------------------------------------------------------------- what is written
 
-    def booking(self, rng: random.Random, tenant: str, **facts: Any) -> str:
+    def booking(self, rng: random.Random, **facts: Any) -> str:
+        """A new one; `facts` in place of what chance would make of it."""
         name = ""
         while not name or name in self.gateway.facts:
             name = f"{rng.choice('BKLMNPQRST')}{rng.choice('BKLMNPQRST')}{rng.randrange(1_000, 10_000)}"
         fare, quote = rng.randrange(4_001, 60_000), rng.randrange(5_001, 80_000)
-        known = {"tenant": tenant, "fare_cents": fare, "quote_cents": quote, "sky": rng.choice(SKIES)}
+        known = {"fare_cents": fare, "quote_cents": quote, "sky": rng.choice(SKIES)}
         self.gateway.facts[name] = known | facts
         return name
 
@@ -208,7 +209,7 @@ class House:
         plain: bool = False, **facts: Any,
     ) -> Ticket:  # fmt: skip
         """One that takes these routes, or none. `more` is added to it. `plain`: it says what everybody says."""
-        booking = self.booking(rng, tenant, **facts)
+        booking = self.booking(rng, **facts)
         says = [SAYS[route][-1] if plain else rng.choice(SAYS[route]) for route in routes] or [rng.choice(UNCLEAR)]
         aside = [each for each in ASIDES if not any(route in each for route in routes)]
         parts = [rng.choice(GREETINGS), *says, rng.choice(aside) if rng.random() < 0.3 and not plain else "", more]
@@ -246,7 +247,7 @@ class House:
         without: str = "", more: str = "",
     ) -> Ticket:  # fmt: skip
         """One that has to be planned. `hold`: where in it something is to be held; `without`: a tool that is broken."""
-        booking = self.booking(rng, tenant)
+        booking = self.booking(rng)
         names = list(wishes) or rng.sample(list(WISHES), rng.randrange(2, 4))
         said = [rng.choice(WISHES[name]) for name in names]
         cents = rng.randrange(1_001, 9_999)

@@ -123,7 +123,8 @@ def test_another_team_brings_a_handler(scene, incident):
     expect("asked", asked, at_most=0, unit="calls", code="not-short-circuited", sees=sees, about="POST /tickets")
     sees = f"a handler that arrived as a file raises, and its ticket is {failed.body.get('status')!r}"
     expect("not_failed", int(failed.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees, about=sad.ref)
-    due = {t.booking: "seen-done" for t in (*mine, other)} | {sad.booking: "seen-failed"}
+    ended = str(end.body.get("status"))  # a flawed call of the model may make it fail: that is stage 3's business
+    due = {t.booking: "seen-done" for t in mine} | {sad.booking: "seen-failed", other.booking: f"seen-{ended}"}
     found = {e.booking: e.kind for e in house.gateway.effects if e.kind.startswith("seen-")}
     off = sum(found.get(booking) != kind for booking, kind in due.items())
     told = f"{len(due)} tickets have ended, one of them failed, and who is always called has noted {sorted(found.values())}"
@@ -133,10 +134,12 @@ def test_another_team_brings_a_handler(scene, incident):
     sees = f"{len(due)} tickets have ended, and compliance has no record of {lacking} of them"
     expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
     statuses = {row.get("id"): row.get("status") for row in listed.body.get("tickets", [])}
-    off = sum(statuses.get(t.ref) != status for t, status in ((mine[0], "done"), (sad, "failed"), (other, "done")))
+    off = sum(statuses.get(t.ref) != status for t, status in ((mine[0], "done"), (sad, "failed"), (other, ended)))
     sees = f"the list of tickets says {statuses}"
     expect("wrong_list", off, at_most=0, unit="tickets", code="no-ending", sees=sees, about="GET /tickets")
     seat = [each for each in house.effects(other, "ledger") if each.kind == "seat"]
+    sees = f"a ticket is {ended!r} for ever, though whoever raises makes it failed"
+    expect("no_end", int(ended not in ("done", "failed")), at_most=0, code="no-ending", sees=sees, about=other.ref)
     sees = f"a ticket that is not for the new handler is {end.body.get('status')!r}, and the ledger has {len(seat)} of its 1 entries"
     expect("others_changed", int(len(seat) != 1), at_most=0, code="others-changed", sees=sees, about=other.ref)
     expect("edited", int(tree_of(scene) != before), at_most=0, code="edited", sees="the desk's own files have changed")

@@ -189,8 +189,10 @@ def test_what_is_cancelled_ends(scene, incident):
     wrong = sum(end.body.get("status") != "cancelled" for end in ends[:2])
     sees = f"two tickets were cancelled, the desk restarted, and they are {[end.body.get('status') for end in ends[:2]]}"
     expect("come_back", wrong, at_most=0, unit="tickets", code="goes-on", sees=sees, about="/tickets")
-    amiss = house.wrong(other, ends[2]) or ("" if late.body.get("status") == "done" else "it is cancelled when it is done")
-    if late.body.get("status") == "done":  # how often it was done is stage 4's business
-        amiss = "" if ends[2].body.get("status") == "done" and house.effects(other, "mail") else amiss
-    sees = f"a ticket beside two that are cancelled: {amiss}"
-    expect("others_changed", int(bool(amiss)), at_most=0, unit="tickets", code="others-changed", sees=sees, about=other.ref)
+    status = ends[2].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
+    sees = f"a ticket beside two that are cancelled is {status!r}, with {len(house.effects(other, 'ledger'))} of its 1 entries"
+    wrong = int(status not in ("done", "failed") or len(house.effects(other, "ledger")) != 1)
+    expect("others_changed", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, story=house.done(other))
+    sees = f"a ticket that had ended is cancelled ({late.told}), and is {status!r} then"
+    wrong = int(late.status != 200 or late.body.get("status") != status)
+    expect("ended_twice", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, about=other.ref)

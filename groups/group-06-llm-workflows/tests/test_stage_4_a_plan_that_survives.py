@@ -372,7 +372,7 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     old = old_ones(house)
 
     def new(said, *routes, more=""):
-        booking = house.booking(rng, "aero")
+        booking = house.booking(rng)
         amount = house.gateway.facts[booking]["quote_cents"] % 1000 + cents
         due = [(("seat", 1_200), "seat: 1200 cents") if route == "seat" else ((name, amount), f"{name}: {amount} cents") for route in routes]
         return incident.Ticket(
