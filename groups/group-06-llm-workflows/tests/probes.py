@@ -169,7 +169,10 @@ async def rude_flows(ports, forbidden):
     def forgets(self):
         self.mine = True
 
-    async def quiet(self, *_):
+    def quiet(self, *_):
+        return None
+
+    async def waits(self, *_):
         return None
 
     def make(**names):
@@ -186,6 +189,7 @@ async def rude_flows(ports, forbidden):
     seen["says what may not be said"] = await _run(make(**says)())
     own = ("check", "_check", "objection", "_objection", "record", "_record", "validate", "execute", "finish", "_run", "guard")
     seen["has methods of its own"] = await _run(make(**says, **dict.fromkeys(own, quiet))())
+    seen["has coroutines of its own"] = await _run(make(**says, **dict.fromkeys(own, waits))())
     seen["facts and policy"] = await _run(
         make(look_ups=lambda *_: ["fare"], decide=lambda self, ticket, facts, policy: ("k", policy(facts["fare"]["fare_cents"])))()
     )

@@ -69,6 +69,7 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "forgets super": ["done", ["mail Your ticket is settled.", "record done"], False],
         "says what may not be said": ["held", ["record held"], True],
         "has methods of its own": ["held", ["record held"], True],
+        "has coroutines of its own": ["held", ["record held"], True],
         "facts and policy": ["done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False],
         "run": "TypeError",
     }

@@ -323,6 +323,7 @@ def test_everybody_sees_how_far_it_is(scene, incident):
             if len(looks) == 16:
                 house.desk.crash()
                 await house.desk.start()
+                looks.append(await house.look(ticket))
             if looks[-1].body.get("status") not in incident.OPEN:
                 break
         return looks
