@@ -1,4 +1,4 @@
-"""The incident of group 6, and the house it happens in: Skylark's claims desk, the LLM provider, the gateway of five tools.
+"""The incident of group 6, and the house it happens in: Skylark's claims desk, the LLM provider, the five tools.
 
 `House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a day of tickets, with a crash.
 """
@@ -37,7 +37,7 @@ POLICIES: dict[str, Callable[[int], int]] = {
 }
 SAYS = {
     "refund": ("Please reimburse me.", "I expect to be repaid.", "Will you repay me?", "I want a refund."),
-    "delay": ("We were stranded at the gate for six hours.", "Our plane was overdue by four hours.", "It was hours late."),
+    "delay": ("We were stranded at the gate for six hours.", "Our plane was overdue by four hours.", "We were late."),
     "rebooking": ("Could you reschedule me to Friday?", "Please swap my Monday for a Tuesday.", "Please rebook me."),
     "baggage": ("My suitcase never came off the carousel.", "My rucksack arrived torn.", "You lost my luggage."),
     "upgrade": ("Is there anything free in premium?", "I would love premium instead.", "Please upgrade me."),
@@ -143,7 +143,7 @@ class Gateway:
         key = call.headers.get("idempotency-key", "")
         if key in self.kept:
             body, reply = self.kept[key]
-            return reply if body == call.body else Reply.json({"error": "this key came with another request before"}, 422)
+            return reply if body == call.body else Reply.json({"error": "this key came with another request"}, 422)
         cents, text = args.get("amount_cents", 0), args.get("text", "")
         sound = type(cents) is int and cents > 0 if tool == "ledger" else isinstance(text, str) and text
         if not sound:
@@ -404,9 +404,9 @@ class Day:
 
     def text(self) -> str:
         return (
-            f"{self.tickets:g} travellers write, two offices answer. One letter in ten has two concerns, one in ten fits no "
-            f"type and has to be planned, one in twenty is unclear. About 15 of 100 answers of the model that call a tool "
-            f"are flawed. The desk crashes {self.crashes:g} times, and is back after a second."
+            f"{self.tickets:g} travellers write, two offices answer. One letter in ten has two concerns, one in ten fits "
+            f"no type and has to be planned, one in twenty is unclear. About 15 of 100 answers of the model that call a "
+            f"tool are flawed. The desk crashes {self.crashes:g} times, and is back after a second."
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:
@@ -445,6 +445,7 @@ class Day:
         ends = house.run(day)
         seconds = int(self.horizon)
         count = len(tickets)
+        curve = tuple(solved[min(at // 10, len(solved) - 1)] for at in range(seconds))
         good = sum(not house.wrong(ticket, end) for ticket, end in zip(tickets, ends, strict=True))
         routed = sum(set(end.body.get("routes") or ()) == set(ticket.routes)
                      for ticket, end in zip(tickets, ends, strict=True) if ticket.status == "done")  # fmt: skip
@@ -459,7 +460,7 @@ class Day:
                 again[min(int(each.at), seconds - 1)] += 1
         return Act(
             series=(
-                Series("tickets solved", "in all", tuple(solved[min(at // 10, len(solved) - 1)] for at in range(seconds))),
+                Series("tickets solved", "in all", curve),
                 Series("entries and mails done again", "in all", tuple(map(float, itertools.accumulate(again)))),
             ),
             figures=(

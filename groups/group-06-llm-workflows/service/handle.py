@@ -140,7 +140,8 @@ async def handle(number: int, db: sqlite3.Connection, llm: Llm, gateway: Gateway
             ("mail", "write a mail to the traveller", {"booking": "booking", "text": "text"}),
         ):
             parameters = {"type": "object", "properties": {key: {"format": of} for key, of in names.items()}}
-            tools.append({"type": "function", "function": {"name": name, "description": about, "parameters": parameters}})
+            function = {"name": name, "description": about, "parameters": parameters}
+            tools.append({"type": "function", "function": function})
         system = {"role": "system", "content": "Make a plan."}
         user = {"role": "user", "content": f"Booking {booking}. {ticket['text']}"}
         said = await llm.chat([system, user], tenant=tenant, key=str(uuid4()), tools=tools)

@@ -8,7 +8,8 @@ from pathlib import Path
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tickets (
     number INTEGER PRIMARY KEY, tenant TEXT, id TEXT, booking TEXT, text TEXT, status TEXT DEFAULT 'queued',
-    routes TEXT DEFAULT '[]', reason TEXT DEFAULT '', done INTEGER DEFAULT 0, steps INTEGER DEFAULT 1, UNIQUE (tenant, id)
+    routes TEXT DEFAULT '[]', reason TEXT DEFAULT '', done INTEGER DEFAULT 0, steps INTEGER DEFAULT 1,
+    UNIQUE (tenant, id)
 );
 CREATE TABLE IF NOT EXISTS records (
     number INTEGER PRIMARY KEY, tenant TEXT, ticket TEXT, route TEXT, status TEXT, reason TEXT

@@ -56,7 +56,8 @@ def make_desk(settings) -> SimpleNamespace:
         async def use(tool, args):
             try:
                 call = tools.known[tool].call
-                return await step(f"{tool} {json.dumps(sorted(args.items()))}", lambda key: call(args, ticket["tenant"], key))
+                name = f"{tool} {json.dumps(sorted(args.items()))}"
+                return await step(name, lambda key: call(args, ticket["tenant"], key))
             except (Refused, Unavailable) as error:
                 raise Failed(f"{tool} failed, {error}") from None
 
@@ -77,7 +78,8 @@ def make_desk(settings) -> SimpleNamespace:
                 if any(ok for _, ok, _ in results):
                     return
                 messages.append({**said, "tool_calls": calls[:1]} if calls else said)
-                messages += [{"role": "tool", "tool_call_id": ident, "content": content} for ident, _, content in results]
+                for ident, _, content in results:
+                    messages.append({"role": "tool", "tool_call_id": ident, "content": content})
                 if not calls:
                     messages.append({"role": "user", "content": "That was an error: call mail."})
             raise Failed("no mail")
@@ -89,8 +91,8 @@ def make_desk(settings) -> SimpleNamespace:
             record(ticket, way, outcome)
 
         return SimpleNamespace(
-            look_up=lambda tool: use(tool, {"booking": ticket["booking"]}), policy=partial(strategies.decide, ticket["tenant"]),
-            book=book, mail=mail, record=note, ask=ask, use=use, tools=tools, failed=Failed,
+            look_up=lambda tool: use(tool, {"booking": ticket["booking"]}),
+            policy=partial(strategies.decide, ticket["tenant"]), book=book, mail=mail, record=note, ask=ask, use=use, tools=tools, failed=Failed,
         )  # fmt: skip
 
     async def special(ticket, work) -> dict:
@@ -161,7 +163,8 @@ def make_desk(settings) -> SimpleNamespace:
 
     desk = SimpleNamespace(
         db=db, strategies=strategies, flows=flows, cancel=cancel, progress=progress, loop=loop, call=gateway.call,
-        flow=lambda flow: flows.__setitem__(flow.name, flow), strategy=strategies.register, tool=tools.add, handler=chain.add,
+        flow=lambda flow: flows.__setitem__(flow.name, flow), strategy=strategies.register, tool=tools.add,
+        handler=chain.add,
     )  # fmt: skip
     for flow in [*FLOWS, SimpleNamespace(name="special", about=SPECIAL, run=special)]:
         desk.flow(flow)

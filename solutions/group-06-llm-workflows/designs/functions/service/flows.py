@@ -12,8 +12,11 @@ def flow(name, about, looks=(), books=lambda ticket, facts, policy: None, writes
         entry = books(ticket, facts, policy)
         return entry if entry and entry[1] > 0 else None
 
-    names = {"name": name, "about": about, "look_ups": lambda self, ticket: list(looks), "decide": decide, "write": write}
-    return type(name, (Flow,), names)()
+    def look_ups(self, ticket):
+        return list(looks)
+
+    hooks = {"look_ups": look_ups, "decide": decide, "write": write}
+    return type(name, (Flow,), {"name": name, "about": about, **hooks})()
 
 
 def fee(ticket, facts, policy):

@@ -1,4 +1,4 @@
-"""What a flow may do for one ticket. Its thread does nothing else; who cancels the ticket waits for the step under way."""
+"""What a flow may do for one ticket. Its thread does nothing else; who cancels it waits for the step under way."""
 
 import json
 import threading
@@ -60,7 +60,8 @@ class Work:
     async def use(self, tool: str, args: dict) -> dict:
         try:
             call = self.tools.known[tool].call
-            return await self._step(f"{tool}{json.dumps(args, sort_keys=True)}", lambda key: call(args, self.tenant, key))
+            name = f"{tool} {json.dumps(args, sort_keys=True)}"
+            return await self._step(name, lambda key: call(args, self.tenant, key))
         except (Refused, Unavailable) as error:
             raise Failed(f"{tool} failed: {error}") from None
 
@@ -81,7 +82,8 @@ class Work:
                 messages.append({"role": "user", "content": "This is an error: only a call of mail sends a mail."})
             sent = False
             for call in calls:
-                ident, ok, content = await self._step(f"send {attempt} {call['id']}", lambda key, call=call: self._send(call, key))
+                name = f"send {attempt} {call['id']}"
+                ident, ok, content = await self._step(name, lambda key, call=call: self._send(call, key))
                 messages.append({"role": "tool", "tool_call_id": ident, "content": content})
                 sent = sent or ok
             if sent:

@@ -10,7 +10,8 @@ class StepLimit(Exception):
 
 
 def Runs(db, most: int = 40) -> SimpleNamespace:
-    db.execute("CREATE TABLE IF NOT EXISTS happened (seq INTEGER PRIMARY KEY, run TEXT, what TEXT, name TEXT, value TEXT)")
+    columns = "seq INTEGER PRIMARY KEY, run TEXT, what TEXT, name TEXT, value TEXT"
+    db.execute(f"CREATE TABLE IF NOT EXISTS happened ({columns})")
     db.execute("CREATE UNIQUE INDEX IF NOT EXISTS once ON happened (run, name) WHERE what = 'step'")
 
     def log(run: str, what: str) -> list:

@@ -13,7 +13,11 @@ class BrokenContract(Exception):
 
 def Strategies(db) -> SimpleNamespace:
     db.execute("CREATE TABLE IF NOT EXISTS policies (tenant TEXT PRIMARY KEY, policy TEXT)")
-    known = {"full": lambda fare: fare, "standard": lambda fare: fare * 3 // 4, "capped": lambda fare: min(fare, 25_000)}
+    known = {
+        "full": lambda fare: fare,
+        "standard": lambda fare: fare * 3 // 4,
+        "capped": lambda fare: min(fare, 25_000),
+    }
 
     def find(name: str):
         if name not in known:
@@ -22,10 +26,11 @@ def Strategies(db) -> SimpleNamespace:
 
     def choose(tenant: str, name: str) -> None:
         find(name)
-        db.execute("INSERT INTO policies VALUES (?, ?) ON CONFLICT DO UPDATE SET policy = excluded.policy", (tenant, name))
+        db.execute("INSERT OR REPLACE INTO policies VALUES (?, ?)", (tenant, name))
 
     def of(tenant: str) -> str:
-        return next((row[0] for row in db.execute("SELECT policy FROM policies WHERE tenant = ?", (tenant,))), "standard")
+        found = db.execute("SELECT policy FROM policies WHERE tenant = ?", (tenant,)).fetchone()
+        return found[0] if found else "standard"
 
     def decide(tenant: str, fare_cents: int) -> int:
         cents = find(of(tenant))(fare_cents)

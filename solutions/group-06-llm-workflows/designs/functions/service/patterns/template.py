@@ -1,4 +1,4 @@
-"""Template method: the skeleton is a function, which no subclass can get at; what subclasses get is a thin call of it."""
+"""Template method: the skeleton is a function, which no subclass can get at; what they have is a thin call of it."""
 
 LIMIT = 100_000
 NEVER = ("guarantee", "promise", "liable")

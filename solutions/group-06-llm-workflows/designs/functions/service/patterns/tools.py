@@ -32,7 +32,8 @@ def Tools(most: int = 2_000) -> SimpleNamespace:
         size = most
         while len(text) > most:
             size = size * 3 // 4
-            text = json.dumps({"truncated": True, **{key: json.dumps(each)[:size] for key, each in list(value.items())[:1]}})
+            name, first = next(iter(value.items()))
+            text = json.dumps({"truncated": True, name: json.dumps(first)[:size]})
         return ToolResult(ident, ok, text)
 
     async def invoke(call, tenant, key) -> ToolResult:
@@ -50,7 +51,10 @@ def Tools(most: int = 2_000) -> SimpleNamespace:
         tasks = [asyncio.ensure_future(invoke(call, tenant, key)) for call in calls]
         return [await task for task in tasks]
 
-    return SimpleNamespace(known=known, add=lambda tool: known.__setitem__(tool.name, tool), invoke=invoke, invoke_all=invoke_all)
+    def add(tool) -> None:
+        known[tool.name] = tool
+
+    return SimpleNamespace(known=known, add=add, invoke=invoke, invoke_all=invoke_all)
 
 
 def described(tools) -> list[dict]:
@@ -59,5 +63,6 @@ def described(tools) -> list[dict]:
         properties = {name: {"format": of} for name, of in tool.arguments.items()}
         parameters = {"type": "object", "properties": properties, "required": list(properties)}
         about = f"{tool.about}. Gives {', '.join(tool.gives)}." if tool.gives else tool.about
-        found.append({"type": "function", "function": {"name": tool.name, "description": about, "parameters": parameters}})
+        function = {"name": tool.name, "description": about, "parameters": parameters}
+        found.append({"type": "function", "function": function})
     return found
