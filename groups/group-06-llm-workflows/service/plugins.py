@@ -22,7 +22,10 @@ class Desk(Protocol):
     def handler(
         self, handler: Callable[..., Awaitable[dict | None]], priority: int = 100, always: bool = False
     ) -> None:
-        """A handler in the chain of tickets (patterns/chain.py). The desk's own router has priority 100."""
+        """A handler in the chain of tickets (patterns/chain.py). The desk's own has priority 100.
+
+        A ticket is a dict with "tenant", "id" (its ref), "booking" and "text", and with whatever else you like.
+        """
 
     async def call(self, tool: str, args: dict[str, Any], tenant: str, key: str) -> dict:
         """The gateway of the tools, for what `tool` calls."""

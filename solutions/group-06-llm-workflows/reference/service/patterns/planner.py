@@ -32,11 +32,12 @@ _USE = re.compile(r"\$(\w+)\.(\w+)")
 def validate(text: str, tools: Mapping[str, Tool], budget: int = BUDGET) -> list[Planned]:
     """The steps of a plan, in an order in which they can be done. It calls nothing.
 
-    `text` is what the model said: {"steps": [{"id", "tool", "args", "after": [ids]}, …]}. A step comes behind those
-    in its "after", and behind those that its arguments use. Raises BadPlan if that is not what it is, for a plan
-    without steps, an id that comes twice, an unknown tool or step, steps that wait for each other, an argument that
-    is missing or of another format (tools.py), a use of what that step's tool does not give, and if the tools' costs
-    come to more than `budget`. An argument that the tool does not have is left out, or a BadPlan: both are right.
+    `text` is what the model said: {"steps": [{"id", "tool", "args", "after": [ids]}, …]}; "after" may be missing. A
+    step comes behind those in its "after", and behind those that its arguments use. Raises BadPlan if that is not what
+    it is, for a plan without steps, an id that comes twice, an unknown tool or step, steps that wait for each other, an
+    argument that is missing or of another format (tools.py), a use of what that step's tool does not give, and if the
+    tools' costs come to more than `budget`. An argument that the tool does not have is left out, or a BadPlan: both are
+    right.
     """
     try:
         raw = {step["id"]: step for step in json.loads(text)["steps"]}
