@@ -40,11 +40,13 @@ PRICES = {
     reader.READER: Price(1_000, 5_000),
     reader.ENCODER: Price(20, 0),
     reader.RERANKER: Price(50, 0),
+    "lark-agent": Price(500, 2_500),
 }
 
 RULES = f"""\
-What the model answers depends on the messages alone: the same messages, the same answer.
-- It obeys the last user message. A first line that ends in a colon is the instruction and the rest is the material;
+What a model answers depends on the messages alone: the same messages, the same answer.
+lark-large and lark-small answer, summarise and merge:
+- They obey the last user message. A first line that ends in a colon is the instruction and the rest is the material;
   without one, the system message is the instruction and the whole message is the material.
 - Instruction with "merge" or "combine": the lines of the material, without bullets and repeated lines, joined in order.
 - Instruction with "summar…": the first sentence of the material, and its three most frequent words of five letters or
@@ -53,8 +55,8 @@ What the model answers depends on the messages alone: the same messages, the sam
   of all other text (system and earlier messages too) that shares most words with it; the earliest wins a tie. If that
   line begins with a source such as [fare-7], the source is cited at the end. No shared word: "I do not know."
 - Words shorter than three letters and very common ones do not count. max_tokens cuts the answer.
-- An embedding has {DIMENSIONS} dimensions and unit length. It is blind to words with a digit in them (codes, amounts).
-- A rerank score is the share of the query's words that the document contains.
+lark-embed: vectors of {DIMENSIONS} dimensions and unit length. It is blind to words with a digit in them (codes, amounts).
+lark-rerank: the share of the query's words that the document contains. The query is billed once, with all documents.
 Tokens: a run of letters is cut into pieces of at most six, a run of digits into pieces of three; every other visible
 character is one token. A chat message adds {_MESSAGE_TOKENS}.
 Prices in micro-dollars per 1,000 tokens, input and output; a call's cost is rounded up to a whole micro-dollar:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from grader.sim.network import Call, Hangup, Reply
-from grader.world import model, reader, shapes
+from grader.world import agent, model, reader, shapes
 from grader.world.faults import Draw, Fault, Kind, Schedule
 from grader.world.ledger import Entry, Line
 
@@ -47,7 +47,7 @@ POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the s
 - Where an API key's calls at once are capped, one more gets 429. A call counts until its reply has been sent, or its
   client has hung up.
 {model.RULES}
-{reader.RULES}"""
+{reader.RULES}{agent.RULES}"""
 
 
 class TooManyCalls(Exception):

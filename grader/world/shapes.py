@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from grader.world import model, reader
+from grader.world import agent, model, reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ class Output:
     tokens_in: int
     tokens_out: int
     whole: bool = True
+    calls: tuple[agent.ToolCall, ...] = ()  # of tools
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -61,12 +62,45 @@ class Part(msgspec.Struct):
     text: str
 
 
+class Function(msgspec.Struct):
+    name: str
+    arguments: str
+
+
+class Called(msgspec.Struct):
+    """A call that the assistant has made, as it is told to it again."""
+
+    id: str
+    function: Function
+    type: Literal["function"] = "function"
+
+
 class Message(msgspec.Struct):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Part] | None = ""
+    tool_calls: list[Called] | None = None
+    tool_call_id: str = ""
 
     def turn(self) -> tuple[str, str]:
-        return ("system" if self.role == "developer" else self.role), _flat(self.content)
+        called = [f"{each.function.name} {each.function.arguments}" for each in self.tool_calls or ()]
+        text = "\n".join([_flat(self.content or ""), *called]) if called else _flat(self.content or "")
+        return ("system" if self.role == "developer" else self.role), text
+
+    def agents(self) -> agent.Turn:
+        calls = (agent.ToolCall(each.id, each.function.name, each.function.arguments) for each in self.tool_calls or ())
+        role = "system" if self.role == "developer" else self.role
+        return agent.Turn(role, _flat(self.content or ""), tuple(calls), self.tool_call_id)
+
+
+class Described(msgspec.Struct):
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class ToolOffered(msgspec.Struct):
+    function: Described
+    type: Literal["function"] = "function"
 
 
 class StreamOptions(msgspec.Struct):
@@ -119,12 +153,50 @@ class Chat(Conversation, kw_only=True):
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None
     stream_options: StreamOptions | None = None
+    tools: list[ToolOffered] = []
+    tool_choice: Any = None
 
     def limit(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 
+    def texts(self) -> list[str]:
+        offered = [f"{each.name} {each.description}\n{_json(each.parameters)}" for each in self._functions()]
+        return super().texts() + offered
+
+    def run(self, *, wrong_citation: bool, salt: int = 0) -> Output:
+        turns = [message.agents() for message in self.messages]
+        if self.model != agent.NAME or not (self.tools or agent.sorts(turns)):
+            return super().run(wrong_citation=wrong_citation, salt=salt)
+        told = [agent.Tool(each.name, each.description, each.parameters) for each in self._functions()]
+        said = agent.answer(turns, told)
+        out = model.tokens(said.text) + sum(model.tokens(f"{each.name} {each.arguments}") for each in said.calls)
+        return Output(said.text, model.message_tokens(self.texts()), out, calls=said.calls)
+
+    def check(self) -> None:
+        super().check()
+        if self.tools and (self.model != agent.NAME or self.stream):
+            raise BadRequest(f"tools are for {agent.NAME}, and not streamed")
+        open_calls: set[str] = set()
+        for message in self.messages:
+            if message.role == "tool":
+                if message.tool_call_id not in open_calls:
+                    raise BadRequest("a message of role tool answers a call of the message before")
+                open_calls.remove(message.tool_call_id)
+            elif open_calls:
+                break
+            open_calls |= {each.id for each in message.tool_calls or ()}
+        if open_calls:
+            raise BadRequest(f"each tool call needs an answer: {', '.join(sorted(open_calls))[:200]}")
+
+    def _functions(self) -> list[Described]:
+        return [tool.function for tool in self.tools]
+
     def body(self, name: str, created: int, output: Output) -> dict[str, Any]:
-        message = {"role": "assistant", "content": output.text}
+        message: dict[str, Any] = {"role": "assistant", "content": output.text}
+        if output.calls:
+            calls = [{"id": each.id, "type": "function", "function": {"name": each.name, "arguments": each.arguments}}
+                     for each in output.calls]  # fmt: skip
+            message |= {"content": None, "tool_calls": calls}
         choice = {"index": 0, "message": message, "finish_reason": self._end(output)}
         return {**self._head(name, created, "chat.completion"), "choices": [choice], "usage": self._usage(output)}
 
@@ -146,6 +218,8 @@ class Chat(Conversation, kw_only=True):
         return {"prompt_tokens": output.tokens_in, "completion_tokens": output.tokens_out, "total_tokens": total}
 
     def _end(self, output: Output) -> str:
+        if output.calls:
+            return "tool_calls"
         return "stop" if output.whole else "length"
 
 
@@ -262,6 +336,10 @@ def error(path: str, kind: str, message: str) -> dict[str, Any]:
     if path == "/v1/messages":
         return {"type": "error", "error": {"type": kind, "message": message}}
     return {"error": {"type": kind, "message": message, "code": None, "param": None}}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def _flat(content: str | Sequence[Part]) -> str:

@@ -1,0 +1,1 @@
+"""Skylark's claims desk: a service of group 6."""

@@ -1,0 +1,199 @@
+"""Stage 2, the flow and its parts: the template method and the composite.
+
+In the order in which they are best solved. What they demand is in the briefing and in the stubs.
+"""
+
+import asyncio
+
+import pytest
+from grader.plugin import expect
+
+pytestmark = pytest.mark.stage(2)
+
+LIMIT = 100_000
+NEVER = ("guarantee", "promise", "liable")
+
+
+def _compare(due, seen):
+    """What is wrong, and all of it as a story."""
+    story = [(float(at), f"{what}: {seen.get(what)!r}") for at, what in enumerate(due)]
+    wrong = [f"{what}: {seen.get(what)!r}, and not {right!r}" for what, right in due.items() if seen.get(what) != right]
+    return wrong, story
+
+
+@pytest.mark.pattern("template-method")
+def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
+    """What a flow decides is checked before anything is done, and recorded whatever it is."""
+    rng = scene.rng("cases")
+    house = incident.House(scene)
+    kind, tool, word = incident.word(rng), incident.word(rng), rng.choice(NEVER)
+    odd = word[0].upper() + "".join(rng.choice((str.upper, str.lower))(letter) for letter in word[1:])
+    cents, line = rng.randrange(2, LIMIT), incident.word(rng)
+    good = [[[kind, cents], [line]], [[kind, LIMIT], [line, kind]], [[kind, 1], None], [None, [line]]]
+    bad = [
+        [[kind, LIMIT + 1], [line]], [[kind, 0], [line]], [[kind, -cents], [line]], [[kind, cents + 0.5], [line]],
+        [[kind, True], [line]], [["", cents], [line]], [[kind, cents], []], [[kind, cents], [line, " "]],
+        [[kind, cents], [line, f"we are {odd} today"]], [None, [f"{line}{odd}s"]], [[kind, cents], [line, 7]],
+    ]  # fmt: skip
+    cases = [*good, *bad]
+    rng.shuffle(cases)
+    seen = house.run(lambda: house.desk.probe(probes.flows, cases, tool))
+    wrong, story = [], []
+    for (entry, lines), (status, events, reason) in zip(cases, seen, strict=True):
+        sound = [entry, lines] in good
+        effects = [f"book {entry[0]} {entry[1]}"] if entry else []
+        effects.append("mail " + "; ".join(map(str, lines or ["Your ticket is settled."])))
+        due = [f"look up {tool}", *(effects if sound else []), "record done" if sound else "record held"]
+        what = f"entry {entry}, mail {lines}"
+        story.append((0.0, f"{what} → {status}: {', '.join(events)}"))
+        if status != ("done" if sound else "held") or events != due or (not sound and not reason):
+            wrong.append(f"{what}: it is {status!r}, and {events} happened instead of {due}")
+    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, {len(wrong)} go wrong: {(wrong or [''])[0]}"
+    expect("wrong_flows", len(wrong), at_most=0, unit="flows", code="unchecked", sees=sees, story=story)
+
+
+@pytest.mark.pattern("template-method")
+def test_nobody_can_skip_the_check(scene, incident, probes):
+    """A flow of another team that raises, forgets super(), or has odd methods, is checked and recorded all the same."""
+    rng = scene.rng("cases")
+    house = incident.House(scene)
+    seen = house.run(lambda: house.desk.probe(probes.rude_flows, f"we {rng.choice(NEVER)} it"))
+    failed = ["failed", ["record failed"], True]
+    due = {
+        "look_ups raises": failed,
+        "decide raises": failed,
+        "write raises": failed,
+        "book fails": ["failed", ["book kind 5", "record failed"], True],
+        "mail fails": ["failed", ["book kind 5", "mail Your ticket is settled.", "record failed"], True],
+        "looking up fails": ["failed", ["look up fare", "record failed"], True],
+        "forgets super": ["done", ["mail Your ticket is settled.", "record done"], False],
+        "says what may not be said": ["held", ["record held"], True],
+        "has methods of its own": ["held", ["record held"], True],
+        "has coroutines of its own": ["held", ["record held"], True],
+        "facts and policy": ["done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False],
+        "run": "TypeError",
+    }
+    wrong, story = _compare(due, seen)
+    sees = f"of {len(due)} flows of another team, {len(wrong)} get past what is the same for all. {(wrong or [''])[0]}"
+    expect("got_past", len(wrong), at_most=0, unit="flows", code="skipped", sees=sees, story=story)
+
+
+@pytest.mark.pattern("template-method")
+def test_a_large_sum_is_for_people(scene, incident):
+    """More than 1,000 euros are not booked by the desk, and what fails has an end and a record."""
+    rng = scene.rng("upgrades")
+    house = incident.House(scene)
+    large = house.ticket(rng, "upgrade", plain=True, quote_cents=LIMIT + rng.randrange(1, 9_000))
+    small = house.ticket(rng, "upgrade", plain=True, quote_cents=LIMIT)
+    broken = house.ticket(rng, "receipt", plain=True)
+
+    async def play():
+        (first,) = await house.handle([large], patience=8.0)
+        house.gateway.broken.add("fare")
+        ends = [first, *await house.handle([small, broken], patience=8.0)]
+        return ends, await house.send("GET", "/records")
+
+    (first, _, third), records = house.run(play)
+    done = len(house.effects(large, "ledger")) + len(house.effects(large, "mail"))
+    quote = house.gateway.facts[large.booking]["quote_cents"]
+    sees = f"an upgrade costs {quote / 100:.2f} euros, 1,000 are agreed, and {done} entries and mails are made of it"
+    expect("done_anyway", done, at_most=0, unit="effects", code="unchecked", sees=sees, story=house.done(large))
+    sees = f"an upgrade is too dear for the desk, and its ticket is {first.body.get('status')!r}"
+    expect("not_held", int(first.body.get("status") != "held"), at_most=0, code="no-ending", sees=sees, about=large.ref)
+    booked = [e.cents for e in house.effects(small, "ledger")]
+    sees = f"an upgrade of exactly 1,000 euros is within what was agreed, and the ledger has {booked}"
+    expect("not_booked", int(booked != [LIMIT]), at_most=0, code="held-back", sees=sees, story=house.done(small))
+    sees = f"the fare of a booking cannot be looked up, and its ticket is {third.body.get('status')!r}"
+    expect("no_end", int(third.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees, about=broken.ref)
+    rows = {row.get("ticket"): row.get("status") for row in records.body.get("records") or []}
+    off = sum(rows.get(t.ref) != status for t, status in ((large, "held"), (broken, "failed")))
+    sees = f"a ticket is held, another has failed, and compliance has {rows}"
+    expect("no_record", off, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
+
+
+@pytest.mark.pattern("composite")
+def test_a_tree_is_asked_as_a_leaf(scene, incident, probes):
+    """What a tree costs and how far it is comes from its leaves, each counted once; no tree is part of itself."""
+    rng = scene.rng("tree")
+    house = incident.House(scene)
+    names, costs = [incident.word(rng) for _ in range(4)], [rng.randrange(1, 90) for _ in range(4)]
+    fails, more = incident.word(rng), rng.randrange(1, 90)
+    seen = house.run(lambda: house.desk.probe(probes.tree, names, costs, fails, more))
+    a, b, c, d = costs
+    due = {
+        "cost": [a + b + c + d, a + b + c, a + b, a, 0],
+        "empty": 1.0,
+        "before": 0.0,
+        "half": [0.5, 2 / 3, 1.0],
+        "whole": 1.0,
+        "done": [names[0], names[1], names[3], names[2]],
+        "again": [names[0], names[1], names[3], names[2]],
+        "foreign": [a + b + c + d + more, 0.8],
+        "grown": [1.0, 1],
+        "cycles": ["Cycle"] * 3,
+        "cost_after": a + b + c + d + more,
+        "raised": fails,
+        "stopped": [["a"], 1 / 3],
+    }
+    for what in ("half", "stopped"):
+        seen[what] = [round(each, 6) if isinstance(each, float) else each for each in seen[what]]
+        due[what] = [round(each, 6) if isinstance(each, float) else each for each in due[what]]
+    wrong, story = _compare(due, seen)
+    sees = f"a tree of four leaves, in which one subtree stands twice: {len(wrong)} answers are wrong. {(wrong or [''])[0]}"
+    expect("wrong_answers", len(wrong), at_most=0, unit="answers", code="wrong-tree", sees=sees, story=story)
+
+
+@pytest.mark.pattern("composite")
+def test_cancelling_reaches_the_leaves(scene, incident, probes):
+    """Whoever cancels a tree stops the leaf that is under way, and all that are to come."""
+    rng = scene.rng("tree")
+    house = incident.House(scene)
+    names = [incident.word(rng) for _ in range(4)]
+    at = rng.randrange(3)
+    seen = house.run(lambda: house.desk.probe(probes.cancelled, names, at + 0.5))
+    due = {
+        "ended": True, "begun": names[: at + 1], "done": names[:at], "stopped": names[at : at + 1], "progress": at / 4,
+    }  # fmt: skip
+    wrong, story = _compare(due, seen)
+    sees = f"a tree of four leaves is cancelled while leaf {at + 1} is under way. {(wrong or [''])[0]}"
+    expect("wrong_answers", len(wrong), at_most=0, unit="answers", code="goes-on", sees=sees, story=story)
+
+
+@pytest.mark.pattern("composite")
+def test_what_is_cancelled_ends(scene, incident):
+    """Behind the answer to a cancellation nothing more is booked or mailed, and a restart does not bring it back."""
+    rng = scene.rng("tickets")
+    house = incident.House(scene, median=rng.uniform(2.0, 4.0))
+    one, two = house.ticket(rng, "seat", plain=True), house.ticket(rng, "meal", "seat", plain=True)
+    other = house.ticket(rng, "baggage", plain=True)
+
+    async def play():
+        for ticket in (one, two, other):
+            await house.submit(ticket)
+        await asyncio.sleep(rng.uniform(0.5, 1.5))
+        answers = [await house.send("POST", f"/tickets/{t.ref}/cancel", t.tenant) for t in (one, two)]
+        said = house.sim.now
+        await asyncio.sleep(15.0)
+        await house.desk.restart()
+        await house.settle([other], patience=30.0)
+        late = await house.send("POST", f"/tickets/{other.ref}/cancel", other.tenant)
+        return answers, said, await house.settle([one, two, other], patience=15.0), late
+
+    answers, said, ends, late = house.run(play)
+    told = ", ".join(answer.told for answer in answers)
+    wrong = sum(answer.status != 200 for answer in answers)
+    sees = f"two tickets are cancelled, and that is answered {told}"
+    expect("not_cancelled", wrong, at_most=0, code="wrong-status", sees=sees, about="/cancel")
+    after = [e for t in (one, two) for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said]
+    sees = f"two tickets are cancelled, and {len(after)} entries and mails are made of them after that was confirmed"
+    expect("done_after", len(after), at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(one))
+    wrong = sum(end.body.get("status") != "cancelled" for end in ends[:2])
+    sees = f"two tickets were cancelled, the desk restarted, and they are {[end.body.get('status') for end in ends[:2]]}"
+    expect("come_back", wrong, at_most=0, unit="tickets", code="goes-on", sees=sees, about="/tickets")
+    status = ends[2].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
+    sees = f"a ticket beside two that are cancelled is {status!r}, with {len(house.effects(other, 'ledger'))} of its 1 entries"
+    wrong = int(status not in ("done", "failed") or len(house.effects(other, "ledger")) != 1)
+    expect("others_changed", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, story=house.done(other))
+    sees = f"a ticket that had ended is cancelled ({late.told}), and is {status!r} then"
+    wrong = int(late.status != 200 or late.body.get("status") != status)
+    expect("ended_twice", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, about=other.ref)

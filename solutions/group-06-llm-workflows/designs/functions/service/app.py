@@ -1,0 +1,100 @@
+"""The HTTP face of Skylark's claims desk."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import FastAPI, Header, HTTPException
+from pydantic import BaseModel
+
+from service.desk import make_desk
+from service.patterns.strategy import UnknownStrategy
+from service.settings import Settings
+
+Tenant = Annotated[str, Header(alias="X-Tenant")]
+
+
+class NewTicket(BaseModel):
+    ref: str
+    booking: str
+    text: str
+
+
+class Policy(BaseModel):
+    policy: str
+
+
+def create_app() -> FastAPI:
+    desk = make_desk(Settings.from_env())
+    db = desk.db
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        worker = asyncio.create_task(desk.loop())
+        yield
+        worker.cancel()
+
+    app = FastAPI(title="Skylark claims desk", lifespan=lifespan)
+
+    def find(tenant: str, ticket: str) -> dict:
+        row = db.execute("SELECT * FROM tickets WHERE tenant = ? AND id = ?", (tenant, ticket)).fetchone()
+        if row is None:
+            raise HTTPException(404, f"no ticket {ticket}")
+        return dict(row)
+
+    def shown(row: dict) -> dict:
+        told = {name: row[name] for name in ("id", "status", "reason")}
+        return {**told, "routes": json.loads(row["routes"]), "steps": desk.progress(row)}
+
+    @app.get("/health")
+    async def health() -> dict:
+        return {"status": "ok"}
+
+    @app.post("/tickets", status_code=202)
+    async def submit(new: NewTicket, tenant: Tenant) -> dict:
+        """A traveller's letter. The same ref is the same ticket, however often it is sent."""
+        values = (tenant, new.ref, new.booking, new.text)
+        db.execute("INSERT OR IGNORE INTO tickets (tenant, id, booking, text) VALUES (?, ?, ?, ?)", values)
+        return shown(find(tenant, new.ref))
+
+    @app.get("/tickets/{ticket}")
+    async def ask_after(ticket: str, tenant: Tenant) -> dict:
+        return shown(find(tenant, ticket))
+
+    @app.get("/tickets")
+    async def listed(tenant: Tenant) -> dict:
+        rows = db.execute("SELECT * FROM tickets WHERE tenant = ? ORDER BY number", (tenant,)).fetchall()
+        return {"tickets": [shown(dict(row)) for row in rows]}
+
+    @app.post("/tickets/{ticket}/cancel")
+    async def cancel(ticket: str, tenant: Tenant) -> dict:
+        desk.cancel(find(tenant, ticket))
+        return shown(find(tenant, ticket))
+
+    @app.get("/records")
+    async def records(tenant: Tenant) -> dict:
+        """What came of each ticket, for compliance."""
+        names = "ticket, route, status, reason"
+        rows = db.execute(f"SELECT {names} FROM records WHERE tenant = ? ORDER BY number", (tenant,))
+        return {"records": [dict(row) for row in rows]}
+
+    @app.put("/policy")
+    async def choose(policy: Policy, tenant: Tenant) -> dict:
+        """How much this tenant gives back."""
+        try:
+            desk.strategies.choose(tenant, policy.policy)
+        except UnknownStrategy:
+            raise HTTPException(422, f"no policy {policy.policy}") from None
+        return {"policy": policy.policy}
+
+    @app.get("/policies")
+    async def policies() -> dict:
+        return {"policies": desk.strategies.names()}
+
+    @app.get("/routes")
+    async def routes() -> dict:
+        return {"routes": {flow.name: flow.about for flow in desk.flows.values()}}
+
+    return app

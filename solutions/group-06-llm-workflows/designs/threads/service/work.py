@@ -1,0 +1,106 @@
+"""What a flow may do for one ticket. Its thread does nothing else; who cancels it waits for the step under way."""
+
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from service.clients import Llm, Refused, Unavailable
+from service.patterns.steps import Runs
+from service.patterns.strategy import Strategies
+from service.patterns.tools import Tools
+
+
+class Failed(Exception):
+    """A tool cannot do it."""
+
+
+class Cancelled(BaseException):
+    """The ticket was: its thread has nothing more to do."""
+
+
+class Case:
+    """One ticket under way: its run, and whether it goes on."""
+
+    def __init__(self, ticket: dict, runs: Runs) -> None:
+        self.ticket = ticket
+        self.run = run_of(ticket)
+        self.runs = runs
+        self.cancelled = False
+        self.under_way = threading.Lock()
+
+    async def step(self, name: str, work: Any) -> Any:
+        with self.under_way:
+            if self.cancelled:
+                raise Cancelled
+            return await self.runs.step(self.run, name, work)
+
+    def cancel(self) -> None:
+        with self.under_way:
+            self.cancelled = True
+
+
+class Work:
+    Failed = Failed
+
+    def __init__(self, case: Case, route: str, llm: Llm, tools: Tools, strategies: Strategies, db: Any) -> None:
+        self.case, self.route, self.tools = case, route, tools
+        self.tenant, self.booking = case.ticket["tenant"], case.ticket["booking"]
+        self._llm, self._strategies, self._db = llm, strategies, db
+
+    async def look_up(self, tool: str) -> dict:
+        return await self.use(tool, {"booking": self.booking})
+
+    def policy(self, fare_cents: int) -> int:
+        return self._strategies.decide(self.tenant, fare_cents)
+
+    async def book(self, kind: str, amount_cents: int) -> None:
+        await self.use("ledger", {"booking": self.booking, "kind": kind, "amount_cents": amount_cents})
+
+    async def use(self, tool: str, args: dict) -> dict:
+        try:
+            call = self.tools.known[tool].call
+            name = f"{tool} {json.dumps(args, sort_keys=True)}"
+            return await self._step(name, lambda key: call(args, self.tenant, key))
+        except (Refused, Unavailable) as error:
+            raise Failed(f"{tool} failed: {error}") from None
+
+    async def ask(self, name: str, messages: list[dict], tools: Sequence[str] = ()) -> dict:
+        async def chat(key: str) -> dict:
+            return self._llm.chat(messages, tenant=self.tenant, key=key, tools=self.tools.described(tools) or None)
+
+        return await self._step(name, chat)
+
+    async def mail(self, lines: list[str]) -> None:
+        facts = "".join(f"\n- {line}" for line in lines)
+        messages = [{"role": "user", "content": f"Write an email for {self.booking}.{facts}"}]
+        for attempt in range(5):
+            said = await self.ask(f"draft {attempt}", messages, ["mail"])
+            messages = [*messages, said]
+            calls = said.get("tool_calls") or []
+            if not calls:
+                messages.append({"role": "user", "content": "This is an error: only a call of mail sends a mail."})
+            sent = False
+            for call in calls:
+                name = f"send {attempt} {call['id']}"
+                ident, ok, content = await self._step(name, lambda key, call=call: self._send(call, key))
+                messages.append({"role": "tool", "tool_call_id": ident, "content": content})
+                sent = sent or ok
+            if sent:
+                return
+        raise Failed("the model writes no mail")
+
+    async def _send(self, call: dict, key: str) -> list:
+        result = await self.tools.invoke(call, self.tenant, key)
+        return [result.id, result.ok, result.content]
+
+    async def record(self, outcome: dict) -> None:
+        values = (self.tenant, self.case.ticket["id"], self.route, outcome["status"], outcome.get("reason", ""))
+        self._db.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", values)
+
+    async def _step(self, name: str, work: Any) -> Any:
+        return await self.case.step(f"{self.route}: {name}", work)
+
+
+def run_of(ticket: dict) -> str:
+    return f"{len(ticket['tenant'])} {ticket['tenant']} {ticket['id']}"

@@ -1,0 +1,65 @@
+"""Strategy: how much is given back is each tenant's choice, and the code that asks does not know which."""
+
+import sqlite3
+from collections.abc import Callable
+
+Strategy = Callable[[int], int]
+"""From a fare in cents to what is given back: whole cents, 0 or more, and not more than the fare."""
+
+DEFAULT = "standard"
+
+
+class UnknownStrategy(Exception):
+    """Nobody has registered it."""
+
+
+class BrokenContract(Exception):
+    """What a strategy has returned is no amount as agreed."""
+
+
+class Strategies:
+    """Strategies by name, and which of them a tenant has chosen: in the file, so that it outlives the process.
+
+    Three are there from the start: full (the fare), standard (three quarters of it, rounded down), capped (the fare,
+    and at most 25,000). `db` is a connection as store.py makes it. Make the tables that you need if they are not
+    there.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        db.execute("CREATE TABLE IF NOT EXISTS policies (tenant TEXT PRIMARY KEY, policy TEXT)")
+        self._known: dict[str, Strategy] = {
+            "full": lambda fare: fare,
+            "standard": lambda fare: fare * 3 // 4,
+            "capped": lambda fare: min(fare, 25_000),
+        }
+
+    def register(self, name: str, strategy: Strategy) -> None:
+        """From now on `name` can be chosen."""
+        self._known[name] = strategy
+
+    def names(self) -> list[str]:
+        """All of them, in the order of the alphabet."""
+        return sorted(self._known)
+
+    def choose(self, tenant: str, name: str) -> None:
+        """From now on, for this tenant alone. Raises UnknownStrategy, and changes nothing then."""
+        if name not in self._known:
+            raise UnknownStrategy(name)
+        self._db.execute("INSERT OR REPLACE INTO policies VALUES (?, ?)", (tenant, name))
+
+    def of(self, tenant: str) -> str:
+        """What the tenant has chosen; "standard", if nothing."""
+        row = self._db.execute("SELECT policy FROM policies WHERE tenant = ?", (tenant,)).fetchone()
+        return row["policy"] if row else DEFAULT
+
+    def decide(self, tenant: str, fare_cents: int) -> int:
+        """What this tenant gives back of a fare. Raises BrokenContract for a result that is none, and UnknownStrategy
+        if what was chosen is not registered any more."""
+        name = self.of(tenant)
+        if name not in self._known:
+            raise UnknownStrategy(name)
+        cents = self._known[name](fare_cents)
+        if type(cents) is not int or not 0 <= cents <= fare_cents:
+            raise BrokenContract(f"{name} makes {cents!r} of {fare_cents}")
+        return cents
