@@ -98,7 +98,7 @@ EXCEPTIONS = (
 
 _SUBJECTS = ("passenger", "carrier", "agent", "counter", "office", "itinerary", "document", "gate", "terminal", "crew")
 _VERBS = ("confirms", "records", "presents", "accepts", "reviews", "forwards", "announces", "verifies", "keeps")
-_OBJECTS = ("the form", "the notice", "the schedule", "the record", "the statement", "the request", "the conditions")
+_OBJECTS = ("the form", "the notice", "the schedule", "the record", "the statement", "the register", "the conditions")
 _ENDS = ("before departure", "without delay", "at the desk", "in writing", "on the day of travel", "where required")
 
 

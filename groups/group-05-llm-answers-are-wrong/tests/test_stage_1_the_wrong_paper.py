@@ -93,7 +93,7 @@ def test_find_paste_ask(scene, incident, probes):
             wrong.append(f"three passages are found, and stand in the prompt at {places}")
         if prompt.strip().splitlines()[-1:] != [question]:
             wrong.append(f"the last line of the prompt is {prompt.strip().splitlines()[-1:]}")
-    sees = f"the plain way of answering does what it should not: {wrong[:1]}"
+    sees = f"the plain way of answering does what it should not: {wrong[0] if wrong else ''}"
     story = [(0.0, text) for text in wrong[:4]]
     expect("naive", len(wrong), at_most=0, code="not-naive", sees=sees, story=story)
 
@@ -250,7 +250,7 @@ def test_what_is_in_force(scene, incident, probes):
         for (holds, why, where, when, metadata), got in zip(cases, seen, strict=True)
         if got is not holds
     ]
-    sees = f"of {len(cases)} documents, {len(wrong)} are taken for what they are not: {wrong[:1]}"
+    sees = f"of {len(cases)} documents, {len(wrong)} are taken for what they are not: {wrong[0] if wrong else ''}"
     story = [(0.0, text) for text in wrong[:4]]
     expect("not_in_force", len(wrong), at_most=0, unit="documents", code="not-in-force", sees=sees, story=story)
 

@@ -49,7 +49,7 @@ def test_a_citation_is_looked_up(scene, incident, probes):
         ("it says two sentences of one source", question, f"{sentence} It is not refunded. [a#1]", ["a#1"]),
         ("the code is written small", question, f"{same} [c]", ["c"]),
         ("no code is asked for", plain, f"{alien} [b#1]", ["b#1"]),
-        ("it cites nothing", question, sentence, None),
+        ("an answer without a source", question, sentence, None),
         ("it cites what was not given", question, f"{sentence.replace(str(amounts[0]), '7')} [z#9]", None),
         ("the amount is another", question, f"{sentence.replace(str(amounts[0]), str(amounts[3]))} [a#1]", None),
         ("a digit is missing", question, f"{longer} [a#1]", None),
@@ -188,7 +188,7 @@ def test_what_the_model_may_read(scene, incident, probes):
     pairs = sorted(sorted(pair) for pair in seen["conflicts"])
     if pairs != [sorted((one, two))]:
         wrong.append(f"two of {len(passages)} passages say different fees of one thing; in conflict are {len(pairs)} pairs")
-    sees = f"of {len(passages)} passages, {len(wrong)} are taken for what they are not: {wrong[:1]}"
+    sees = f"of {len(passages)} passages, {len(wrong)} are taken for what they are not: {wrong[0] if wrong else ''}"
     story = [(0.0, text) for text in wrong[:4]]
     expect("misjudged", len(wrong), at_most=0, unit="passages", code="not-screened", sees=sees, story=story)
 
@@ -257,7 +257,7 @@ def test_sources_that_contradict_each_other(scene, incident):
 
 @pytest.mark.pattern("retrieval-guardrails")
 def test_another_tenants_words_stay_his(scene, incident):
-    """Two tenants have fares of the same codes: what goes to the provider for the one has no word of the other."""
+    """Two tenants have fares of the same codes: no word of the one goes to the provider for the other, or answers him."""
     rng = scene.rng("tenants")
     made = incident.corpus_of(scene)
     codes = rng.sample(made.codes, 6)
@@ -297,7 +297,7 @@ def test_the_fourth_rung(scene, incident):
     _, ends = incident.morning(scene, made)
     documents = {document.id: document for document in made.documents}
     invented = ends.of("invented")
-    sees = f"of {len(ends.unanswerable)} questions that no document answers, {len(invented)} are answered: the fee is made up"
+    sees = f"of {len(ends.unanswerable)} questions that no document answers, {len(invented)} are answered all the same"
     expect("invented", len(invented), at_most=0, unit="answers", code="invented", sees=sees, story=told(invented))
     wrong = ends.percent("wrong")
     sees = f"of the questions that have an answer, {wrong:.0f} % are answered wrong"

@@ -117,7 +117,8 @@ def _is_number(value):
 
 
 def _shares(found):
-    return {name: found.get(name) for name in ("right", "wrong", "abstained", "invented")}
+    ends = [(found.get(name), name) for name in ("right", "wrong", "abstained", "invented")]
+    return ", ".join(f"{share:.0%} {name}" if _is_number(share) else f"{share!r} {name}" for share, name in ends)
 
 
 def _told(plans, name):
@@ -154,7 +155,7 @@ def test_an_alarm_means_something(scene, incident, probes):
         f"{due[at][1]}, and {'there is an alarm' if got else 'nobody is told'}"
         for at, got in zip(order, seen, strict=True) if got is not due[at][0]
     ]  # fmt: skip
-    sees = f"of {len(pairs)} releases, {len(wrong)} are judged wrongly: {wrong[:1]}"
+    sees = f"of {len(pairs)} releases, {len(wrong)} are judged wrongly: {wrong[0] if wrong else ''}"
     story = [(0.0, text) for text in wrong[:4]]
     expect("wrong_alarms", len(wrong), at_most=0, unit="releases", code="wrong-alarm", sees=sees, story=story)
 
@@ -195,8 +196,8 @@ def test_the_assistant_judges_itself(scene, incident):
     sees = f"travellers got {ends.percent('right'):.0f} % right answers; the assistant says of itself: {_shares(found.body)}"
     expect("off", off, at_most=5, unit="points", code="misjudged", sees=sees, about=about)
     claimed = lied.body.get("right")
-    sees = f"it is told wrong truths, and says that {claimed} of its answers are right: it has looked at them"
+    sees = f"it is told wrong truths, and says that {claimed!r} of its answers are right"
     expect("believed", claimed if _is_number(claimed) else 1.0, at_most=0, code="misjudged", sees=sees, about=about)
     fault = late.body.get("blame")
-    sees = f"most documents are gone, and the assistant says that the fault is with {fault!r}: {_shares(late.body)}"
+    sees = f"most documents are gone, and the assistant says that the fault is with {fault!r} ({_shares(late.body)})"
     expect("blamed", int(fault != "retriever"), at_most=0, code="misjudged", sees=sees, about=about)

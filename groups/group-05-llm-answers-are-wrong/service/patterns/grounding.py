@@ -19,8 +19,8 @@ def verify(question: str, said: str, passages: Mapping[str, str]) -> Answer | No
       (service.text.sentences), or more than one;
     - and that passage has all codes of the question (service.text.codes), as whole words, capitals or not.
 
-    No citation, one of a passage that was not given, one of a passage that says something else: not grounded. You may look
-    for another passage of those given that makes the sentence grounded, and cite that instead; or say None. What is no
+    No citation, one of a passage that was not given, one of a passage that says something else: not grounded. If one is
+    cited that does not say it, you may look for another of those given that does, and cite that; or say None. What is no
     answer ("I do not know.", nothing at all) is None, too.
     """
     raise NotImplementedError("verify in service/patterns/grounding.py")

@@ -25,8 +25,8 @@ def chunk(text: str, most: int = 80) -> list[Chunk]:
     - A line that begins with # is a heading, and part of no chunk; all other text, white space apart, is in exactly one.
       "# Fare H7Q" is the title, "## Changes" a section of it. A chunk lies in one section, and its header is the title and
       the section above it, with " · " between; one of the two where there is only one, "" where there is none.
-    - No chunk is of more than `most` tokens (service.tokens), but for what may not be cut: a sentence or a row of a table,
-      as `service.text.sentences` has them. Only a sentence that has more than `most` tokens by itself is cut, between words.
+    - No chunk is of more than `most` tokens (service.tokens). A sentence, or a row of a table, as `service.text.sentences`
+      has them, is not cut, unless it has more than `most` tokens by itself: then between words. Deeper headings: as you like.
     - A paragraph (up to an empty line, or a heading) of `most` tokens or fewer is not divided. Whether short ones of one
       section come together is up to you.
     - A text of 50,000 characters without an empty line is no reason to take long.
