@@ -205,7 +205,7 @@ def test_deep_in_a_manual(scene, incident):
     missing = [each for each in ends.asked if not each.is_given]
     given = len(ends.asked) - len(missing)
     sees = f"12 fees stand deep in two long documents, and the model is given {given} of them"
-    expect("given", given, at_least=11, unit="fees", code="not-found", sees=sees, story=told(missing))
+    expect("given", given, at_least=9, unit="fees", code="not-found", sees=sees, story=told(missing))
     right = len(ends.of("right"))
     sees = f"12 fees stand deep in two long documents, and {right} questions are answered right"
     expect("right", right, at_least=7, unit="answers", code="not-found", sees=sees, story=told(ends.of("wrong")))
