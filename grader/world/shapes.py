@@ -74,7 +74,7 @@ class Called(msgspec.Struct):
 
 class Message(msgspec.Struct):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = ""
+    content: str | list[Part] | None = None
     tool_calls: list[Called] | None = None
     tool_call_id: str = ""
 
@@ -111,6 +111,11 @@ class Conversation(Request, kw_only=True):
 
     def turns(self) -> list[tuple[str, str]]:
         return [message.turn() for message in self.messages]
+
+    def check(self) -> None:
+        """Raises BadRequest."""
+        if any(message.content is None and not message.tool_calls for message in self.messages):
+            raise BadRequest("a message has content, or calls of tools")
 
     def texts(self) -> list[str]:
         return [text for _, text in self.turns()]
@@ -159,7 +164,7 @@ class Chat(Conversation, kw_only=True):
         return Output(said.text, model.message_tokens(self.texts()), out, calls=said.calls)
 
     def check(self) -> None:
-        """Raises BadRequest."""
+        super().check()
         if self.tools and (self.model != agent.NAME or self.stream):
             raise BadRequest(f"tools are for {agent.NAME}, and not streamed")
         open_calls: set[str] = set()
@@ -214,6 +219,11 @@ class Messages(Conversation, kw_only=True):
 
     max_tokens: _Count
     system: str | list[Part] = ""
+
+    def check(self) -> None:
+        super().check()
+        if any(message.role == "tool" or message.tool_calls for message in self.messages):
+            raise BadRequest("calls of tools are for /v1/chat/completions")
 
     def turns(self) -> list[tuple[str, str]]:
         system = _flat(self.system)
@@ -312,7 +322,7 @@ def parse(path: str, body: bytes) -> Request:
         raise BadRequest("there is nothing to read")
     if request.stream and not isinstance(request, Conversation):
         raise BadRequest("this path does not stream")
-    if isinstance(request, Chat):
+    if isinstance(request, Conversation):
         request.check()
     return request
 
