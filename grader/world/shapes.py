@@ -77,7 +77,7 @@ class Called(msgspec.Struct):
 
 class Message(msgspec.Struct):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = ""
+    content: str | list[Part] | None = None
     tool_calls: list[Called] | None = None
     tool_call_id: str = ""
 
@@ -115,16 +115,18 @@ class Conversation(Request, kw_only=True):
     def turns(self) -> list[tuple[str, str]]:
         return [message.turn() for message in self.messages]
 
-    def texts(self) -> list[str]:
-        return [text for _, text in self.turns()]
-
     def check(self) -> None:
+        if any(message.content is None and not message.tool_calls for message in self.messages):
+            raise BadRequest("a message has content, or calls of tools")
         if self.model == reader.READER:
             used, kept = model.message_tokens(self.texts()), self.limit() or reader.RESERVE
             if used + kept > reader.WINDOW:
                 raise BadRequest(
                     f"the context is {reader.WINDOW} tokens at most: {used} in the messages, {kept} for the answer"
                 )
+
+    def texts(self) -> list[str]:
+        return [text for _, text in self.turns()]
 
     def run(self, *, wrong_citation: bool, salt: int = 0) -> Output:
         if self.model == reader.READER:
@@ -228,6 +230,11 @@ class Messages(Conversation, kw_only=True):
 
     max_tokens: _Count
     system: str | list[Part] = ""
+
+    def check(self) -> None:
+        super().check()
+        if any(message.role == "tool" or message.tool_calls for message in self.messages):
+            raise BadRequest("calls of tools are for /v1/chat/completions")
 
     def turns(self) -> list[tuple[str, str]]:
         system = _flat(self.system)

@@ -238,3 +238,18 @@ def test_a_call_told_again_keeps_what_it_was() -> None:
     assert isinstance(request, shapes.Chat)
     assert request.messages[1].agents() == Turn("assistant", "", (ToolCall("c1", "fare", "{}"),))
     assert "fare {}" in request.texts()[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/v1/chat/completions", {"role": "user"}),
+        ("/v1/chat/completions", {"role": "assistant", "content": None}),
+        ("/v1/messages", {"role": "tool", "tool_call_id": "c1", "content": "{}"}),
+        ("/v1/messages", {"role": "assistant", "content": "…", "tool_calls": [CALLED]}),
+    ],
+)
+def test_what_is_no_message_is_refused_as_ever(path: str, message: dict[str, object]) -> None:
+    body = {"model": "lark-large", "max_tokens": 50, "messages": [message]}
+    with pytest.raises(shapes.BadRequest):
+        shapes.parse(path, json.dumps(body).encode())

@@ -313,8 +313,13 @@ async def routed(ports, routes, answers, text):
                 raise ConnectionError("the model is down")
             return answer
 
-        found = list(await ports.route(text, routes, ask))
-        told = "\n".join(str(message.get("content")) for message in asked[0])
+        try:
+            found = list(await ports.route(text, routes, ask))
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            found = [f"raises {type(error).__name__}"]
+        told = "\n".join(str(message.get("content")) for message in (asked or [[]])[0])
         seen.append([found, len(asked), all(name in told and about in told for name, about in routes.items())])
     return seen
 
@@ -420,7 +425,11 @@ async def executed(ports, first, second, fails, values):
         seen["raised"] = str(error)
     seen["first"] = list(called)
     called.clear()
-    seen["results"] = await ports.execute(ports.validate(second, tools, 20), call, done)
+    try:
+        seen["results"] = await ports.execute(ports.validate(second, tools, 20), call, done)
+    except Exception as error:
+        raised = f"raises {type(error).__name__}"
+        return {**seen, "results": raised, "second": list(called), "third": [], "anew": 0}
     seen["second"] = list(called)
     called.clear()
     await ports.execute(ports.validate(second, tools, 20), call, done)
