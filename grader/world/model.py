@@ -55,7 +55,7 @@ lark-large and lark-small answer, summarise and merge:
   of all other text (system and earlier messages too) that shares most words with it; the earliest wins a tie. If that
   line begins with a source such as [fare-7], the source is cited at the end. No shared word: "I do not know."
 - Words shorter than three letters and very common ones do not count. max_tokens cuts the answer.
-lark-embed: vectors of {DIMENSIONS} dimensions and unit length. It is blind to words with a digit in them (codes, amounts).
+lark-embed: vectors of {DIMENSIONS} dimensions and unit length. It is blind to words with a digit in them.
 lark-rerank: the share of the query's words that the document contains. The query is billed once, with all documents.
 Tokens: a run of letters is cut into pieces of at most six, a run of digits into pieces of three; every other visible
 character is one token. A chat message adds {_MESSAGE_TOKENS}.

@@ -56,8 +56,8 @@ RULES = f"""\
   alphabets' letters that look the same in NFKC and characters without width make no difference to it.
 {ENCODER}: vectors of {DIMENSIONS} dimensions and unit length. It reads the first {ENCODED} tokens of a text, knows
   synonyms, and is blind to words with a digit in them (codes, amounts, years).
-{RERANKER}: the share of the query's words, codes counting twice, that the document has. It knows synonyms. The query is
-  billed once, with all documents.
+{RERANKER}: the share of the query's words, codes counting twice, that the document has. It knows synonyms. The query
+  is billed once, with all documents.
 """
 
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")

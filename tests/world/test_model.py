@@ -121,5 +121,5 @@ def test_relevance_is_the_share_of_the_query_found() -> None:
 
 def test_the_rules_name_every_model_and_its_prices() -> None:
     for name, price in model.PRICES.items():
-        line = next(line for line in model.RULES.splitlines() if name in line)
+        line = next(line for line in model.RULES.splitlines() if line.startswith(f"  {name} "))
         assert line.split() == [name, str(price.input), str(price.output)]
