@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grader.report.briefing import of_stage, render
@@ -56,6 +56,7 @@ def test_colour_changes_nothing_but_colour() -> None:
 
 
 @given(MARKDOWN)
+@example("|\n-")
 def test_no_text_at_all_is_too_much(markdown: str) -> None:
     render(markdown, PLAIN)
 

@@ -98,6 +98,11 @@ def _spaced(blocks: Sequence[list[str]]) -> Iterator[str]:
         yield ""
 
 
+def _is_divider(below: Sequence[str]) -> bool:
+    """Does the line below say that this one heads a table?"""
+    return any(row.lstrip().startswith("|") and _DIVIDER.match(row) is not None for row in below)
+
+
 def _blocks(lines: Sequence[str], ink: Ink, width: int) -> Iterator[list[str]]:
     at = 0
     while at < len(lines):
@@ -117,7 +122,7 @@ def _blocks(lines: Sequence[str], ink: Ink, width: int) -> Iterator[list[str]]:
         elif _RULE.match(line):
             yield [ink.dim(ink.symbol("rule") * width)]
             at += 1
-        elif line.lstrip().startswith("|") and at + 1 < len(lines) and _DIVIDER.match(lines[at + 1]):
+        elif line.lstrip().startswith("|") and _is_divider(lines[at + 1 : at + 2]):
             end = _while(lines, at, lambda row: row.lstrip().startswith("|"))
             yield _table(lines[at:end], ink, width)
             at = end
