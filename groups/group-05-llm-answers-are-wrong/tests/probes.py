@@ -29,7 +29,13 @@ def chunks(ports, texts, most):
     """Each document's pieces."""
     seen = []
     for text in texts:
-        found = ports.chunk(text, most)
+        try:
+            found = ports.chunk(text, most)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            seen.append([{"text": repr(error), "start": 0, "end": 0, "header": "", "tokens": 0}])
+            continue
         seen.append([
             {"text": each.text, "start": each.start, "end": each.end, "header": each.header, "tokens": ports.count(each.text)}
             for each in found

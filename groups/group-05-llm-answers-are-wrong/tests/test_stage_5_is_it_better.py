@@ -160,6 +160,14 @@ def test_an_alarm_means_something(scene, incident, probes):
     expect("wrong_alarms", len(wrong), at_most=0, unit="releases", code="wrong-alarm", sees=sees, story=story)
 
 
+def _cases(questions):
+    return [
+        {"question": each.text, "region": each.region, "as_of": each.as_of, "answer": each.amount,
+         "document": each.document or None}
+        for each in questions
+    ]  # fmt: skip
+
+
 @pytest.mark.pattern("rag-evaluation")
 def test_the_assistant_judges_itself(scene, incident):
     """POST /evaluations says of the assistant what the travellers' answers say of it, and asks the same way."""
@@ -167,22 +175,18 @@ def test_the_assistant_judges_itself(scene, incident):
     made = incident.corpus_of(scene)
     questions = rng.sample(made.questions, 16)
     house = incident.House(scene)
-    golden = [
-        {"question": each.text, "region": each.region, "as_of": each.as_of, "answer": each.amount,
-         "document": each.document or None}
-        for each in questions
-    ]  # fmt: skip
+    golden = _cases(questions)
+    of_fares = _cases(rng.sample([each for each in made.questions if each.document.startswith("fare")], 6))
     lies = [case | {"answer": case["answer"] and case["answer"] + 200} for case in golden]
-    hidden = [document for document in made.documents if not document.id.startswith("fare")]
 
     async def play():
         await house.save(made.documents)
         asked = await house.ask_all(questions)
         found = [await house.send("POST", "/evaluations", json={"golden": some}) for some in (golden, lies)]
         for document in made.documents:
-            if document not in hidden:
+            if document.id.startswith("fare"):
                 await house.send("DELETE", f"/documents/{document.id}")
-        return asked, *found, await house.send("POST", "/evaluations", json={"golden": golden})
+        return asked, *found, await house.send("POST", "/evaluations", json={"golden": of_fares})
 
     asked, found, lied, late = house.run(play)
     about = "/evaluations"
@@ -199,5 +203,5 @@ def test_the_assistant_judges_itself(scene, incident):
     sees = f"it is told wrong truths, and says that {claimed!r} of its answers are right"
     expect("believed", claimed if _is_number(claimed) else 1.0, at_most=0, code="misjudged", sees=sees, about=about)
     fault = late.body.get("blame")
-    sees = f"most documents are gone, and the assistant says that the fault is with {fault!r} ({_shares(late.body)})"
+    sees = f"the documents that were asked for are gone, and the assistant blames {fault!r} ({_shares(late.body)})"
     expect("blamed", int(fault != "retriever"), at_most=0, code="misjudged", sees=sees, about=about)
