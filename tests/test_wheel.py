@@ -10,11 +10,15 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from grader import curriculum, sandbox
 from grader.progress import Course
@@ -188,6 +192,30 @@ def contents(wheel: Path) -> dict[str, int]:
     """The checksums of what is in it."""
     with zipfile.ZipFile(wheel) as archive:
         return {info.filename: info.CRC for info in archive.infolist()}
+
+
+def test_what_a_group_allows_comes_with_the_program() -> None:
+    there = _installed_with(["brownout"])
+    homes = metadata.packages_distributions()
+    ours = {file.stem for file in (ROOT / "grader" / "host" / "vendor").iterdir()}
+    allowed = {name for group in Course(ROOT).groups.values() for name in group.imports} - ours
+    assert {"fastapi", "tenacity"} <= allowed
+    for name in allowed:
+        assert there & {canonicalize_name(home) for home in homes.get(name, ())}, f"{name} does not come with it"
+
+
+def _installed_with(names: Iterable[str]) -> set[str]:
+    """The distributions that a learner has who installs these: their dependencies, and theirs, without extras."""
+    found: set[str] = set()
+    waiting = [canonicalize_name(name) for name in names]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            needed = [Requirement(line) for line in metadata.requires(name) or ()]
+            here = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+            waiting += [canonicalize_name(each.name) for each in here]
+    return found
 
 
 def test_its_version_is_the_programs(wheel: Path) -> None:
