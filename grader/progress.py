@@ -395,7 +395,7 @@ class Course:
     def next_step(self) -> Step:
         group = self.current()
         if group is None:
-            return Step("", "You have solved every group that is written. More are on their way.")
+            return Step("", "You have solved every group that is written.")
         if not group.is_here:
             return Step("learn init", "bring the group here")
         kept = self.of(group)

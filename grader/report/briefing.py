@@ -15,7 +15,7 @@ from unicodedata import east_asian_width
 from grader.curriculum import Group
 from grader.progress import Course
 from grader.report.ink import Ink
-from grader.report.status import next_step
+from grader.report.status import achieved, next_step
 
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _ITEM = re.compile(r"(\s*)([-*+]|\d{1,3}[.)])\s+(.*)$")
@@ -40,9 +40,9 @@ Painted = tuple[str, Paint]
 
 
 def screen(course: Course, group: Group | None, markdown: str, ink: Ink) -> str:
-    """A group's briefing, of its stages the one to work on, and below it what to do now."""
+    """A group's briefing, of its stages the one to work on, and what to do now. Without a group, what is solved."""
     if group is None:
-        return "\n".join(next_step(course, ink)) + "\n"
+        return "\n".join([*achieved(course, ink), "", *next_step(course, ink)]) + "\n"
     solved, stage = group.id in course.passed, course.stage(group)
     if stage and not solved:
         markdown = of_stage(markdown, stage.number)

@@ -38,11 +38,9 @@ def next_step(course: Course, ink: Ink, *, briefing: bool = True) -> list[str]:
     """The rows that say what to type now; whether to name the briefing among it."""
     step = course.next_step()
     if not step.command:
-        solved = [("learn solution", "yours beside ours, others' mistakes")] if course.passed else []
-        return [
-            ink.good(f"{ink.symbol('ok')} {step.purpose}"),
-            *(f"  {ink.command(command)}  {ink.dim(purpose)}" for command, purpose in solved),
-        ]
+        ours = ink.dim("yours beside ours, others' mistakes")
+        done = ink.good(f"{ink.symbol('ok')} {step.purpose}")
+        return [done, *_to_come(course, ink), f"  {ink.command('learn solution')}  {ours}"]
     lines = [(step.command, step.purpose)]
     if briefing:
         lines.append(("learn next", "read the briefing"))
@@ -56,6 +54,41 @@ def next_step(course: Course, ink: Ink, *, briefing: bool = True) -> list[str]:
     ]
 
 
+def achieved(course: Course, ink: Ink) -> list[str]:
+    """The rows that say what is solved: a group each, and the sum."""
+    solved = [place.group for place in course.places if place.group and place.id in course.passed]
+    rows = []
+    for group in solved:
+        day = course.of(group).passed_at[:10]
+        what = f"{group.number:>2}  {_cut(group.title):<{_TITLE}} {_count(len(group.patterns), 'pattern'):>11}  "
+        rows.append(f" {ink.good(ink.symbol('ok'))} {what}{ink.dim(day)}")
+    patterns = _count(sum(len(group.patterns) for group in solved), "pattern")
+    taken = sum(sum(course.of(group).hints.values()) for group in solved)
+    hints = f"with the help of {_count(taken, 'hint')}" if taken else "without a hint"
+    return [*rows, "", f"    {_count(len(solved), 'outage')} ended, {patterns} applied, {hints}."]
+
+
+def _to_come(course: Course, ink: Ink) -> list[str]:
+    """The row that names the groups nobody has written yet, when there are some."""
+    places = [place for place in course.places if not place.group]
+    if not places:
+        return []
+    numbers = [str(number) for number in sorted(place.number for place in places)]
+    named = " and ".join([", ".join(numbers[:-1]), numbers[-1]] if numbers[1:] else numbers)
+    groups, are = ("Groups", "are") if numbers[1:] else ("Group", "is")
+    together = all(place.together for place in places)
+    how = ": they will open together, in any order" if numbers[1:] and together else ""
+    return [ink.dim(f"  {groups} {named} {are} not written yet{how}.")]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
+
+
 def _heading(course: Course, ink: Ink) -> str:
     name, motto = "Brownout", "   learn production patterns by outage"
     done = f"{len(course.passed & course.groups.keys())} of {len(course.places)} groups solved"
@@ -63,8 +96,7 @@ def _heading(course: Course, ink: Ink) -> str:
 
 
 def _row(course: Course, place: Place, ink: Ink) -> str:
-    title = place.title if len(place.title) <= _TITLE else place.title[: _TITLE - 1] + "…"
-    line = f"{place.number:>2}  {title:<{_TITLE}} "
+    line = f"{place.number:>2}  {_cut(place.title):<{_TITLE}} "
     group = place.group
     if group is None:
         return ink.dim(f" {ink.symbol('dot')} {line}not written yet")

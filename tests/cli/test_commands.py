@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,26 @@ def test_from_the_first_look_to_the_next_group(learn: Learner) -> None:
     assert "Group 2 is open: The cup is filled twice" in green.out
 
     assert "▶  2  The cup is filled twice" in learn().out
+
+
+def test_who_has_solved_all_sees_what_that_is(learn: Learner) -> None:
+    shutil.rmtree(learn.workspace / "groups" / "group-04-kettle")
+    learn("hint", "group-1", "lid")
+    learn("check")
+    learn("check")
+    done = learn("next")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"✓  1  The kettle boils over {29}2 patterns  \d{4}-\d\d-\d\d\n", done.out)
+    assert "2 outages ended, 4 patterns applied, with the help of 1 hint." in done.out
+    assert "✓ You have solved every group that is written." in done.out
+    assert "Groups 3, 4, 5, 6, 7, 8, 9, 10, 11 and 12 are not written yet." in learn().out
+    assert learn.json("next")["result"]["group"] is None
+
+    for number in (3, 5, 6, 8, 9):
+        workspaces.add_group(learn.workspace, number, f"Kettle {number}")
+        assert learn("check").code == 0
+    to_come = "Groups 4, 7, 10, 11 and 12 are not written yet: they will open together, in any order."
+    assert to_come in learn("next").out
 
 
 def test_a_red_check_tells_the_incident(learn: Learner) -> None:
