@@ -21,6 +21,7 @@ async def answers(ticket):
 async def notes(ticket, outcome):
     await desk_of.call("ledger", {{"booking": ticket["booking"], "amount_cents": 1, "kind": "seen-" + outcome["status"]}},
                        ticket["tenant"], "seen-" + ticket["id"])
+    return {{**outcome, "reason": outcome.get("reason", "") + "; seen"}}
 
 def register(desk):
     global desk_of
@@ -116,7 +117,8 @@ def test_another_team_brings_a_handler(scene, incident):
         return ends, asked, end, await house.send("GET", "/tickets"), await house.send("GET", "/records")
 
     (*ends, failed), asked, end, listed, records = house.run(play)
-    wrong = sum(answer.body.get("reason") != f"{word} for {t.booking}" for t, answer in zip(mine, ends, strict=True))
+    answers = [(str(answer.body.get("reason")), f"{word} for {t.booking}") for t, answer in zip(mine, ends, strict=True)]
+    wrong = sum(not reason.startswith(due) for reason, due in answers)
     sees = f"a handler arrives as a file, and {wrong} of the {len(mine)} tickets that it takes are answered by somebody else"
     expect("not_answered", wrong, at_most=0, unit="tickets", code="plug-in-ignored", sees=sees, about="POST /tickets")
     sees = f"tickets that a handler answers before the desk does, and the model is asked {asked} times about them"
@@ -127,12 +129,19 @@ def test_another_team_brings_a_handler(scene, incident):
     due = {t.booking: "seen-done" for t in mine} | {sad.booking: "seen-failed", other.booking: f"seen-{ended}"}
     found = {e.booking: e.kind for e in house.gateway.effects if e.kind.startswith("seen-")}
     off = sum(found.get(booking) != kind for booking, kind in due.items())
-    told = f"{len(due)} tickets have ended, one of them failed, and who is always called has noted {sorted(found.values())}"
+    told = f"{len(due)} tickets have ended; for {len(found)} of them, who is always called has been, and {off} notes are wrong"
     expect("not_noted", off, at_most=0, unit="tickets", code="skipped-on-error", sees=told, story=house.story(told))
     rows = records.body.get("records") or []
     lacking = sum(t.ref not in [row.get("ticket") for row in rows] for t in (*mine, sad, other))
     sees = f"{len(due)} tickets have ended, and compliance has no record of {lacking} of them"
     expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
+    ended_as = {t.ref: (e.body.get("status"), e.body.get("reason")) for t, e in zip((*mine, sad), (*ends, failed), strict=True)}
+    noted = {row.get("ticket"): (row.get("status"), row.get("reason")) for row in rows}
+    off = sum(not str(reason).endswith("; seen") or noted[ref] != (status, reason)
+              for ref, (status, reason) in ended_as.items())  # fmt: skip
+    sees = f"who is always called has changed the reason of {len(ended_as)} tickets, and {off} of them, or their records, do not"
+    sees = f"{sees} say so: {ended_as[sad.ref][1]}"
+    expect("outdated", off, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
     statuses = {row.get("id"): row.get("status") for row in listed.body.get("tickets", [])}
     off = sum(statuses.get(t.ref) != status for t, status in ((mine[0], "done"), (sad, "failed"), (other, ended)))
     sees = f"the list of tickets says {statuses}"

@@ -34,6 +34,7 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
         [[kind, LIMIT + 1], [line]], [[kind, 0], [line]], [[kind, -cents], [line]], [[kind, cents + 0.5], [line]],
         [[kind, True], [line]], [["", cents], [line]], [[kind, cents], []], [[kind, cents], [line, " "]],
         [[kind, cents], [line, f"we are {odd} today"]], [None, [f"{line}{odd}s"]], [[kind, cents], [line, 7]],
+        [[kind, cents], line],
     ]  # fmt: skip
     cases = [*good, *bad]
     rng.shuffle(cases)
@@ -72,7 +73,12 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "has coroutines of its own": ["held", ["record held"], True],
         "facts and policy": ["done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False],
         "run": "TypeError",
-    }
+        "run of a mixin": "TypeError",
+        "recording fails": "passes on",
+        "taken up again": [
+            "done", ["book kind 1", "mail line 2", "record failed"], ["book kind 1", "mail line 2", "record done"],
+        ],
+    }  # fmt: skip
     wrong, story = _compare(due, seen)
     sees = f"of {len(due)} flows of another team, {len(wrong)} get past what is the same for all. {(wrong or [''])[0]}"
     expect("got_past", len(wrong), at_most=0, unit="flows", code="skipped", sees=sees, story=story)
@@ -133,9 +139,12 @@ def test_a_tree_is_asked_as_a_leaf(scene, incident, probes):
         "cycles": ["Cycle"] * 3,
         "cost_after": a + b + c + d + more,
         "raised": fails,
+        "grown below": [a + b + c + d + 2 * more, 5 / 6],
         "stopped": [["a"], 1 / 3],
+        "shared": [["one", "shared"], ["two", "shared"]],
+        "who waits is cancelled": [True, []],
     }
-    for what in ("half", "stopped"):
+    for what in ("half", "grown below", "stopped"):
         seen[what] = [round(each, 6) if isinstance(each, float) else each for each in seen[what]]
         due[what] = [round(each, 6) if isinstance(each, float) else each for each in due[what]]
     wrong, story = _compare(due, seen)
