@@ -4,6 +4,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 """
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from grader.plugin import expect
@@ -174,33 +175,49 @@ def test_what_is_cancelled_ends(scene, incident):
     rng = scene.rng("tickets")
     house = incident.House(scene, median=rng.uniform(2.0, 4.0))
     one, two = house.ticket(rng, "seat", plain=True), house.ticket(rng, "meal", "seat", plain=True)
-    other = house.ticket(rng, "baggage", plain=True)
+    three = house.ticket(rng, "seat", plain=True)
+    other = replace(house.ticket(rng, "baggage", plain=True), ref=one.ref, tenant="borealis")  # two offices, one ref
+    stopped = (one, two, three)
 
     async def play():
-        for ticket in (one, two, other):
+        for ticket in (one, two, three, other):
             await house.submit(ticket)
         await asyncio.sleep(rng.uniform(0.5, 1.5))
-        answers = [await house.send("POST", f"/tickets/{t.ref}/cancel", t.tenant) for t in (one, two)]
-        said = house.sim.now
-        await asyncio.sleep(15.0)
+        answers, said = [], {}
+        for ticket in stopped:
+            while ticket is three and not house.effects(three, "ledger") and house.sim.now < 20.0:
+                await asyncio.sleep(0.25)  # until it is half done
+            answers.append(await house.send("POST", f"/tickets/{ticket.ref}/cancel", ticket.tenant))
+            said[ticket.ref] = house.sim.now
+        await asyncio.sleep(12.0)
         await house.desk.restart()
+        await house.submit(one)  # once more
         await house.settle([other], patience=30.0)
         late = await house.send("POST", f"/tickets/{other.ref}/cancel", other.tenant)
-        return answers, said, await house.settle([one, two, other], patience=15.0), late
+        ends = await house.settle([*stopped, other], patience=15.0)
+        return answers, said, ends, late, await house.send("GET", "/records")
 
-    answers, said, ends, late = house.run(play)
+    answers, said, ends, late, records = house.run(play)
     told = ", ".join(answer.told for answer in answers)
     wrong = sum(answer.status != 200 for answer in answers)
-    sees = f"two tickets are cancelled, and that is answered {told}"
+    sees = f"three tickets are cancelled, and that is answered {told}"
     expect("not_cancelled", wrong, at_most=0, code="wrong-status", sees=sees, about="/cancel")
-    after = [e for t in (one, two) for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said]
-    sees = f"two tickets are cancelled, and {len(after)} entries and mails are made of them after that was confirmed"
-    expect("done_after", len(after), at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(one))
-    wrong = sum(end.body.get("status") != "cancelled" for end in ends[:2])
-    sees = f"two tickets were cancelled, the desk restarted, and they are {[end.body.get('status') for end in ends[:2]]}"
+    after = {t.ref: [e for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said[t.ref]] for t in stopped}
+    first = next((t for t in stopped if after[t.ref]), one)
+    count = sum(map(len, after.values()))
+    sees = f"three tickets are cancelled, and {count} entries and mails are made of them after that was confirmed"
+    expect("done_after", count, at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(first))
+    now = [end.body.get("status") for end in ends[:3]]
+    wrong = sum(status != "cancelled" for status in now)
+    sees = f"three tickets were cancelled, the desk restarted, one was sent once more, and they are {', '.join(map(str, now))}"
     expect("come_back", wrong, at_most=0, unit="tickets", code="goes-on", sees=sees, about="/tickets")
-    status = ends[2].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
-    sees = f"a ticket beside two that are cancelled is {status!r}, with {len(house.effects(other, 'ledger'))} of its 1 entries"
+    rows = {t.ref: [row for row in records.body.get("records") or [] if row.get("ticket") == t.ref] for t in stopped}
+    lacking = sum("cancelled" not in [row.get("status") for row in found] for found in rows.values())
+    lacking += sum(len({row.get("route") for row in found}) != len(found) for found in rows.values())
+    sees = f"three tickets were cancelled, and for {lacking} of them compliance has no record of that, or several of one route"
+    expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
+    status = ends[3].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
+    sees = f"a ticket of another office, with the ref of one that is cancelled, is {status!r}, with {len(house.effects(other, 'ledger'))} of its 1 entries"
     wrong = int(status not in ("done", "failed") or len(house.effects(other, "ledger")) != 1)
     expect("others_changed", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, story=house.done(other))
     sees = f"a ticket that had ended is cancelled ({late.told}), and is {status!r} then"
