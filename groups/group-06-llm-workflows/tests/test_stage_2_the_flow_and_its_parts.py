@@ -50,7 +50,8 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
         story.append((0.0, f"{what} → {status}: {', '.join(events)}"))
         if status != ("done" if sound else "held") or events != due or (not sound and not reason):
             wrong.append(f"{what}: it is {status!r}, and {events} happened instead of {due}")
-    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, {len(wrong)} go wrong: {(wrong or [''])[0]}"
+    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, {len(wrong)} go wrong:"
+    sees = f"{sees} {(wrong or [''])[0]}"
     expect("wrong_flows", len(wrong), at_most=0, unit="flows", code="unchecked", sees=sees, story=story)
 
 
@@ -111,7 +112,8 @@ def test_a_large_sum_is_for_people(scene, incident):
     sees = f"an upgrade of exactly 1,000 euros is within what was agreed, and the ledger has {booked}"
     expect("not_booked", int(booked != [LIMIT]), at_most=0, code="held-back", sees=sees, story=house.done(small))
     sees = f"the fare of a booking cannot be looked up, and its ticket is {third.body.get('status')!r}"
-    expect("no_end", int(third.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees, about=broken.ref)
+    expect("no_end", int(third.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
+           about=broken.ref)
     rows = {row.get("ticket"): row.get("status") for row in records.body.get("records") or []}
     off = sum(rows.get(t.ref) != status for t, status in ((large, "held"), (broken, "failed")))
     sees = f"a ticket is held, another has failed, and compliance has {rows}"
@@ -149,7 +151,8 @@ def test_a_tree_is_asked_as_a_leaf(scene, incident, probes):
         seen[what] = [round(each, 6) if isinstance(each, float) else each for each in seen[what]]
         due[what] = [round(each, 6) if isinstance(each, float) else each for each in due[what]]
     wrong, story = _compare(due, seen)
-    sees = f"a tree of four leaves, in which one subtree stands twice: {len(wrong)} answers are wrong. {(wrong or [''])[0]}"
+    sees = f"a tree of four leaves, in which one subtree stands twice: {len(wrong)} answers are wrong."
+    sees = f"{sees} {(wrong or [''])[0]}"
     expect("wrong_answers", len(wrong), at_most=0, unit="answers", code="wrong-tree", sees=sees, story=story)
 
 
@@ -209,17 +212,21 @@ def test_what_is_cancelled_ends(scene, incident):
     expect("done_after", count, at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(first))
     now = [end.body.get("status") for end in ends[:3]]
     wrong = sum(status != "cancelled" for status in now)
-    sees = f"three tickets were cancelled, the desk restarted, one was sent once more, and they are {', '.join(map(str, now))}"
+    sees = f"three tickets were cancelled, the desk restarted, one was sent once more, and they are"
+    sees = f"{sees} {', '.join(map(str, now))}"
     expect("come_back", wrong, at_most=0, unit="tickets", code="goes-on", sees=sees, about="/tickets")
     rows = {t.ref: [row for row in records.body.get("records") or [] if row.get("ticket") == t.ref] for t in stopped}
     lacking = sum("cancelled" not in [row.get("status") for row in found] for found in rows.values())
     lacking += sum(len({row.get("route") for row in found}) != len(found) for found in rows.values())
-    sees = f"three tickets were cancelled, and for {lacking} of them compliance has no record of that, or several of one route"
+    sees = f"three tickets were cancelled, and for {lacking} of them compliance has no record of that, or several of"
+    sees = f"{sees} one route"
     expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
     status = ends[3].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
-    sees = f"a ticket of another office, with the ref of one that is cancelled, is {status!r}, with {len(house.effects(other, 'ledger'))} of its 1 entries"
+    sees = f"a ticket of another office, with the ref of one that is cancelled, is {status!r}, with"
+    sees = f"{sees} {len(house.effects(other, 'ledger'))} of its 1 entries"
     wrong = int(status not in ("done", "failed") or len(house.effects(other, "ledger")) != 1)
-    expect("others_changed", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, story=house.done(other))
+    expect("others_changed", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees,
+           story=house.done(other))
     sees = f"a ticket that had ended is cancelled ({late.told}), and is {status!r} then"
     wrong = int(late.status != 200 or late.body.get("status") != status)
     expect("ended_twice", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, about=other.ref)

@@ -45,7 +45,8 @@ def test_an_answer_is_a_choice_among_routes(scene, incident, probes):
     story = [(0.0, f"{said!r} → {got[0]}") for said, got in zip(answers, seen, strict=True)]
     wrong = [f"{said!r} is taken as {got[0]}, and not as {right}"
              for said, got, right in zip(answers, seen, due, strict=True) if got[0] != right]  # fmt: skip
-    sees = f"routes are {list(routes)}; of {len(answers)} answers of the model, {len(wrong)} are misread: {(wrong or [''])[0]}"
+    sees = f"routes are {list(routes)}; of {len(answers)} answers of the model, {len(wrong)} are misread:"
+    sees = f"{sees} {(wrong or [''])[0]}"
     expect("misread", len(wrong), at_most=0, unit="answers", code="misread", sees=sees, story=story)
     off = sum(got[1] != 1 for got in seen)
     sees = f"for {off} of {len(answers)} tickets, the model is not asked once"
@@ -71,7 +72,8 @@ def test_letters_go_where_they_belong(scene, incident):
     expect("misrouted", share, at_most=MISROUTED, unit="%", code="misrouted", sees=sees, about=first.ref)
     unclear = [(t, end) for t, end in zip(tickets, ends, strict=True) if t.status == "clarify"]
     off = sum(end.body.get("status") != "clarify" or bool(house.effects(t, "mail")) for t, end in unclear)
-    sees = f"{len(unclear)} letters say nothing that could be done, and {off} of them are not asked about, or are worked on"
+    sees = f"{len(unclear)} letters say nothing that could be done, and {off} of them are not asked about, or are"
+    sees = f"{sees} worked on"
     expect("not_asked_about", off, at_most=0, unit="letters", code="guessed", sees=sees, about=unclear[0][0].ref)
 
 
@@ -91,7 +93,8 @@ def test_no_letter_gives_orders(scene, incident):
     paid = [(t, e) for t in sly for e in house.effects(t, "ledger") if e.kind not in ("seat", "baggage")]
     first = paid[0][0] if paid else sly[0]
     cents = sum(e.cents for _, e in paid)
-    sees = f"{len(sly)} letters say where they are to go, and {len(paid)} of them are paid {cents / 100:.2f} euros for that"
+    sees = f"{len(sly)} letters say where they are to go, and {len(paid)} of them are paid {cents / 100:.2f} euros"
+    sees = f"{sees} for that"
     expect("obeyed", len(paid), at_most=0, unit="letters", code="obeyed", sees=sees, story=house.done(first))
     wrong = [(t, end) for t, end in zip(sly, ends[:5], strict=True) if end.body.get("routes") != list(t.routes)]
     told = f"“{wrong[0][0].text}” goes to {wrong[0][1].body.get('routes')}" if wrong else ""
@@ -119,7 +122,8 @@ def test_while_the_model_is_down_people_decide(scene, incident):
 
     ends, (end,) = house.run(play)
     done = sum(len(house.effects(t, tool)) for t in tickets for tool in ("ledger", "mail"))
-    sees = f"the model is down, {len(tickets)} letters come, and {done} entries are made of them that nobody has decided on"
+    sees = f"the model is down, {len(tickets)} letters come, and {done} entries are made of them that nobody has"
+    sees = f"{sees} decided on"
     expect("done_anyway", done, at_most=0, unit="effects", code="guessed", sees=sees, story=house.done(tickets[0]))
     told = [end.body.get("status") for end in ends]
     sees = f"the model is down, and {len(tickets)} letters are {told} instead of waiting for people"
@@ -216,7 +220,8 @@ def test_a_call_of_the_model_is_a_strangers(scene, incident, probes):
     expect("alike", 4 - len(set(alike)), at_most=0, unit="keys", code="wrong-key", sees=sees, story=story)
     for tool, what in (("wordy", f"with an error of {5 * most:,} characters"), ("endless", "with infinity, which JSON has not")):
         ident, ok, content = seen[tool]
-        sees = f"a tool answers {what}, and the model gets {len(content):,} characters, where {most} are agreed: {content[:50]}"
+        sees = f"a tool answers {what}, and the model gets {len(content):,} characters, where {most} are agreed:"
+        sees = f"{sees} {content[:50]}"
         right = not ok and ident == "s" and _error_in(content) and len(content) <= most
         expect(f"{tool}_answer", int(not right), at_most=0, code="wrong-size", sees=sees, story=story)
     ident, ok, content = seen["sad"]
@@ -228,12 +233,15 @@ def test_a_call_of_the_model_is_a_strangers(scene, incident, probes):
         parsed = _parsed(content)
         story = [(0.0, f"a result of {len(whole):,} characters becomes one of {len(content):,}: {content[:60]}")]
         sees = f"a result of {len(whole):,} characters becomes one of {len(content):,}; {most} are agreed"
-        expect("too_long", max(0, len(content) - most), at_most=0, unit="characters", code="wrong-size", sees=sees, story=story)
+        expect("too_long", max(0, len(content) - most), at_most=0, unit="characters", code="wrong-size", sees=sees,
+               story=story)
         sees = f"a result of {len(whole):,} characters, where {most} are agreed, becomes no JSON"
         expect("no_json", int(parsed is None), at_most=0, code="wrong-size", sees=sees, story=story)
         right = parsed == json.loads(whole) if fits else isinstance(parsed, dict) and parsed.get("truncated") is True
-        sees = f"a result of {len(whole):,} characters, where {most} are agreed, is {'not whole' if fits else 'not said to be cut'}"
-        expect("wrong_size", int(not right or not ok or ident != "b"), at_most=0, code="wrong-size", sees=sees, story=story)
+        sees = f"a result of {len(whole):,} characters, where {most} are agreed, is"
+        sees = f"{sees} {'not whole' if fits else 'not said to be cut'}"
+        expect("wrong_size", int(not right or not ok or ident != "b"), at_most=0, code="wrong-size", sees=sees,
+               story=story)
 
 
 def _parsed(content):
@@ -273,7 +281,8 @@ def test_a_flawed_call_is_told_to_the_model(scene, incident):
     expect("invalid", len(calls), at_most=0, unit="calls", code="unchecked-call", sees=sees, about="/tickets")
     wrong = [(t, house.wrong(t, end)) for t, end in zip(tickets, ends, strict=True) if house.wrong(t, end)]
     first = wrong[0][0] if wrong else tickets[0]
-    sees = f"{len(tickets)} plain letters came, and {len(wrong)} are not solved: of {first.ref}, {(wrong or [('', '')])[0][1]}"
+    sees = f"{len(tickets)} plain letters came, and {len(wrong)} are not solved: of {first.ref},"
+    sees = f"{sees} {(wrong or [('', '')])[0][1]}"
     expect("unsolved", len(wrong), at_most=0, unit="tickets", code="unhandled", sees=sees, story=house.done(first))
     a_ticket = house.asked / len(tickets)
     sees = f"the model is asked {a_ticket:.2f} times a ticket; {CALLS} are agreed"
