@@ -29,8 +29,8 @@ def _raised(function, *args):
 
 
 async def chain(ports, handlers, always, late, raising):
-    """Tickets are offered to handlers, [name, priority, what they take]; then one more is added. Who was called for each, and
-    what came of it. `raising`: the one that raises for the last ticket."""
+    """Tickets are offered to handlers, [name, priority, what they take]; then one more is added. Who was called for
+    each, and what came of it. `raising`: the one that raises for the last ticket."""
     called = []
 
     def handler(name, takes):
@@ -75,11 +75,13 @@ async def chain(ports, handlers, always, late, raising):
 
 
 def strategies(ports, tenants, names, shares, fares):
-    """Policies of others, `names`, of which each gives back `shares` per cent; one tenant chooses each. What is decided."""
+    """Policies of others, `names`, of which each gives back `shares` per cent; one tenant chooses each. What is
+    decided."""
     made = ports.strategies(_db())
     for name, share in zip(names, shares, strict=True):
         made.register(name, lambda fare, share=share: fare * share // 100)
-    seen = {"names": made.names(), "before": made.of(tenants[0]), "unknown": _raised(made.choose, tenants[0], "no such")}
+    seen = {"names": made.names(), "before": made.of(tenants[0])}
+    seen["unknown"] = _raised(made.choose, tenants[0], "no such")
     seen["after_unknown"] = made.of(tenants[0])
     for tenant, name in zip(tenants, names, strict=False):
         made.choose(tenant, name)
@@ -90,7 +92,8 @@ def strategies(ports, tenants, names, shares, fares):
         made.choose("contract", name)
         seen["contract"].append([name, [made.decide("contract", fare) for fare in fares]])
     broken = {
-        "more than the fare": lambda fare: fare + 1, "less than nothing": lambda fare: -1, "half a cent": lambda fare: 0.5,
+        "more than the fare": lambda fare: fare + 1, "less than nothing": lambda fare: -1,
+        "half a cent": lambda fare: 0.5,
         "nothing at all": lambda fare: None, "true": lambda fare: True,
     }  # fmt: skip
     seen["broken"] = {}
@@ -192,12 +195,16 @@ async def rude_flows(ports, forbidden):
     seen["forgets super"] = await _run(make(__init__=forgets)())
     says = {"write": lambda *_: [forbidden]}
     seen["says what may not be said"] = await _run(make(**says)())
-    own = ("check", "_check", "objection", "_objection", "record", "_record", "validate", "execute", "finish", "_run", "guard")
+    own = ("check", "_check", "objection", "_objection", "record", "_record", "validate", "execute", "finish", "_run",
+        "guard")
     own = {*own, *(name for name in vars(ports.flow) if name.startswith("_") and not name.endswith("__"))}
     seen["has methods of its own"] = await _run(make(**says, **dict.fromkeys(own, quiet))())
     seen["has coroutines of its own"] = await _run(make(**says, **dict.fromkeys(own, waits))())
     seen["facts and policy"] = await _run(
-        make(look_ups=lambda *_: ["fare"], decide=lambda self, ticket, facts, policy: ("k", policy(facts["fare"]["fare_cents"])))()
+        make(
+            look_ups=lambda *_: ["fare"],
+            decide=lambda self, ticket, facts, policy: ("k", policy(facts["fare"]["fare_cents"])),
+        )()
     )
 
     async def run(self, ticket, work):
@@ -227,7 +234,8 @@ async def _taken_up(make):
 
 
 async def tree(ports, names, costs, fails, more):
-    """A tree of three levels, in which one subtree stands twice: what it costs, how far it is, and what is done when."""
+    """A tree of three levels, in which one subtree stands twice: what it costs, how far it is, and what is done
+    when."""
     done, seen = [], {}
 
     def leaf(name, cost):
@@ -355,7 +363,7 @@ async def routed(ports, routes, answers, text):
             asked.append(messages)
             await asyncio.sleep(0.1)
             if isinstance(answer, dict):
-                raise {"TimeoutError": TimeoutError, "RuntimeError": RuntimeError}[answer["raises"]]("the model is down")
+                raise {"TimeoutError": TimeoutError, "RuntimeError": RuntimeError}[answer["raises"]]("it is down")
             return answer
 
         try:
@@ -377,14 +385,17 @@ def _tool(ports, name, arguments, notes, gives=(), cost=1, result=None):
             raise ConnectionError(result)
         return result if result is not None else {each: f"{name}'s {each}" for each in gives}
 
-    return ports.tool(name=name, about=f"what {name} is for", arguments=arguments, call=call, gives=tuple(gives), cost=cost)
+    return ports.tool(name=name, about=f"what {name} is for", arguments=arguments, call=call, gives=tuple(gives),
+        cost=cost)
 
 
 async def invoked(ports, name, calls, tenant, sizes, most):
-    """Calls of a tool that takes a booking, cents and a text, each alone and then all at once; and results of some sizes."""
+    """Calls of a tool that takes a booking, cents and a text, each alone and then all at once; and results of some
+    sizes."""
     notes = []
     tools = ports.tools(most)
-    tools.add(_tool(ports, name, {"booking": "booking", "cents": "euros", "note": "text"}, notes, result={"entry": "E1"}))
+    tools.add(_tool(ports, name, {"booking": "booking", "cents": "euros", "note": "text"}, notes,
+        result={"entry": "E1"}))
     tools.add(_tool(ports, "sad", {}, notes, result="gone for good"))
     tools.add(_tool(ports, "wordy", {}, notes, result="gone " * most))
     tools.add(_tool(ports, "endless", {}, notes, result={"value": float("inf")}))

@@ -19,7 +19,8 @@ async def answers(ticket):
         return {{"status": "done", "reason": "{word} for " + ticket["booking"]}}
 
 async def notes(ticket, outcome):
-    await desk_of.call("ledger", {{"booking": ticket["booking"], "amount_cents": 1, "kind": "seen-" + outcome["status"]}},
+    await desk_of.call("ledger", {{"booking": ticket["booking"], "amount_cents": 1,
+        "kind": "seen-" + outcome["status"]}},
                        ticket["tenant"], "seen-" + ticket["id"])
     return {{**outcome, "reason": outcome.get("reason", "") + "; seen"}}
 
@@ -80,7 +81,8 @@ def test_a_ticket_goes_to_the_first_who_takes_it(scene, incident, probes):
     before = [name for name, *_ in longer[: longer.index(handlers[2]) + 1]]
     due.append(["trouble", [*before, "first failed", "second failed"], {"status": "failed", "seen": "second"}])
     about, called, _ = due_for(given[0][2], longer, None)
-    due.append([about, [*called, "third done", "first failed", "second failed"], {"status": "failed", "seen": "second"}])
+    due.append([about, [*called, "third done", "first failed", "second failed"],
+        {"status": "failed", "seen": "second"}])
     told = [
         "two handlers of four may be asked", "nobody takes a ticket", "nobody takes a ticket yet",
         "one more handler has come, with the priority of another", "two are always called, of which one answers",
@@ -94,7 +96,7 @@ def test_a_ticket_goes_to_the_first_who_takes_it(scene, incident, probes):
         story.append((float(at), f"{what}: {', '.join(got[1])} → {got[2]}"))
         if got != right:
             wrong.append(f"{what}: called are {got[1]}, and it ends as {got[2]}; right is {right[1]}, and {right[2]}")
-    sees = f"of {len(due)} tickets, {len(wrong)} take another way: {wrong[0] if wrong else ''}"
+    sees = f"of {len(due)} tickets, on another way: {len(wrong)}. {wrong[0] if wrong else ''}"
     expect("wrong_ways", len(wrong), at_most=0, unit="tickets", code="wrong-handler", sees=sees, story=story)
 
 
@@ -117,8 +119,8 @@ def test_another_team_brings_a_handler(scene, incident):
         return ends, asked, end, await house.send("GET", "/tickets"), await house.send("GET", "/records")
 
     (*ends, failed), asked, end, listed, records = house.run(play)
-    answers = [(str(answer.body.get("reason")), f"{word} for {t.booking}") for t, answer in zip(mine, ends, strict=True)]
-    wrong = sum(not reason.startswith(due) for reason, due in answers)
+    answered = [str(answer.body.get("reason")) for answer in ends]
+    wrong = sum(not r.startswith(f"{word} for {t.booking}") for t, r in zip(mine, answered, strict=True))
     sees = f"a handler arrives as a file, and {wrong} of the {len(mine)} tickets that it takes are answered by"
     sees = f"{sees} somebody else"
     expect("not_answered", wrong, at_most=0, unit="tickets", code="plug-in-ignored", sees=sees, about="POST /tickets")
@@ -138,7 +140,8 @@ def test_another_team_brings_a_handler(scene, incident):
     lacking = sum(t.ref not in [row.get("ticket") for row in rows] for t in (*mine, sad, other))
     sees = f"{len(due)} tickets have ended, and compliance has no record of {lacking} of them"
     expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
-    ended_as = {t.ref: (e.body.get("status"), e.body.get("reason")) for t, e in zip((*mine, sad), (*ends, failed), strict=True)}
+    told = zip((*mine, sad), (*ends, failed), strict=True)
+    ended_as = {t.ref: (answer.body.get("status"), answer.body.get("reason")) for t, answer in told}
     noted = {row.get("ticket"): (row.get("status"), row.get("reason")) for row in rows}
     off = sum(not str(reason).endswith("; seen") or noted[ref] != (status, reason)
               for ref, (status, reason) in ended_as.items())  # fmt: skip
@@ -233,7 +236,7 @@ def test_two_offices_at_once_give_back_their_own(scene, incident):
 
 @pytest.mark.pattern("strategy")
 def test_another_team_brings_a_policy(scene, incident):
-    """A policy that arrives as a file can be chosen, at run time and by one office alone; one that breaks its word pays nobody."""
+    """A policy that arrives as a file can be chosen, by one office alone; one that breaks its word pays nobody."""
     rng = scene.rng("plug-in")
     name, greedy, share = incident.word(rng), incident.word(rng), rng.randrange(5, 70)
     before = tree_of(scene)

@@ -50,7 +50,7 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
         story.append((0.0, f"{what} → {status}: {', '.join(events)}"))
         if status != ("done" if sound else "held") or events != due or (not sound and not reason):
             wrong.append(f"{what}: it is {status!r}, and {events} happened instead of {due}")
-    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, {len(wrong)} go wrong:"
+    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, wrong: {len(wrong)}."
     sees = f"{sees} {(wrong or [''])[0]}"
     expect("wrong_flows", len(wrong), at_most=0, unit="flows", code="unchecked", sees=sees, story=story)
 
@@ -73,7 +73,9 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "says what may not be said": ["held", ["record held"], True],
         "has methods of its own": ["held", ["record held"], True],
         "has coroutines of its own": ["held", ["record held"], True],
-        "facts and policy": ["done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False],
+        "facts and policy": [
+            "done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False,
+        ],
         "run": "TypeError",
         "run of a mixin": "TypeError",
         "recording fails": "passes on",
@@ -205,7 +207,8 @@ def test_what_is_cancelled_ends(scene, incident):
     wrong = sum(answer.status != 200 for answer in answers)
     sees = f"three tickets are cancelled, and that is answered {told}"
     expect("not_cancelled", wrong, at_most=0, code="wrong-status", sees=sees, about="/cancel")
-    after = {t.ref: [e for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said[t.ref]] for t in stopped}
+    after = {t.ref: [e for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said[t.ref]]
+        for t in stopped}
     first = next((t for t in stopped if after[t.ref]), one)
     count = sum(map(len, after.values()))
     sees = f"three tickets are cancelled, and {count} entries and mails are made of them after that was confirmed"
