@@ -126,8 +126,8 @@ class Desk:
         with transaction(self.db):
             ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}"
             if self.db.execute(ours, (*end, ticket["number"])).rowcount:
-                (routes,) = self.db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],)).fetchone()
-                for name in json.loads(routes) or [""]:
+                routes = self.db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],))
+                for name in json.loads(routes.fetchone()[0]) or [""]:
                     self.db.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", (*key, name, *end))
 
 

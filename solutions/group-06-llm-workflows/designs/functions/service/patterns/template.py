@@ -14,7 +14,9 @@ def checked(entry, lines) -> str:
         kind, cents = entry
         if isinstance(cents, bool) or not isinstance(cents, int) or not kind or not 0 < cents <= LIMIT:
             return f"an entry of {cents!r}"
-    if not isinstance(lines, (list, tuple)) or not lines or not all(isinstance(line, str) and line.strip() for line in lines):
+    if not isinstance(lines, (list, tuple)) or not lines:
+        return "no lines"
+    if not all(isinstance(line, str) and line.strip() for line in lines):
         return "an empty mail"
     if any(word in line.casefold() for line in lines for word in NEVER):
         return "a mail that says too much"

@@ -44,7 +44,8 @@ def Tools(most: int = 2_000) -> SimpleNamespace:
         ident = call.get("id", "") if isinstance(call, dict) else ""
         try:
             name, text = call["function"]["name"], call["function"]["arguments"]
-            wrong = refusal(known[name], args := json.loads(text, parse_constant=sane)) if name in known else f"there is no {name[:40]}"
+            args = json.loads(text, parse_constant=sane)
+            wrong = refusal(known[name], args) if name in known else f"there is no {name[:40]}"
             if wrong:
                 return result(ident, False, {"error": wrong})
             return result(ident, True, await known[name].call(args, tenant, f"{len(key)}:{key}:{ident}"))
