@@ -412,9 +412,9 @@ class Day:
 
     def text(self) -> str:
         return (
-            f"{self.tickets:g} travellers write, two offices answer. One letter in ten has two concerns, one in ten fits "
-            f"no type and has to be planned, one in twenty is unclear. About 12 of 100 answers of the model that call a "
-            f"tool are flawed. The desk crashes {self.crashes:g} times, and is back after a second."
+            f"{self.tickets:g} travellers write, two offices answer. One letter in ten has two concerns, one in ten "
+            f"fits no type and has to be planned, one in twenty is unclear. About 12 of 100 answers of the model that "
+            f"call a tool are flawed. The desk crashes {self.crashes:g} times, and is back after a second."
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:
