@@ -12,6 +12,7 @@ from grader.story import chart
 
 NAME = 11  # columns for a chart's name
 EDGE = 2 + NAME + 1 + 3 + 1  # what stands left of a chart: its name and its scale
+COLUMN = 13  # of figures: as wide, unless a figure is wider
 ROWS = 4
 
 
@@ -101,22 +102,32 @@ def as_it_ships(outcome: TriggerOutcome) -> bool:
 
 def figures(outcome: TriggerOutcome, ink: Ink) -> list[str]:
     """The incident's figures as a table: as it ships, yours if it differs, and the target."""
-    titles = ("as it ships" if as_it_ships(outcome) else "", "yours" if outcome.changed else "", "target")
-    wide = ink.width - 4 - 3 * 13
-    lines = [ink.dim("  " + "".ljust(wide) + "".join(f"{title:>13}" for title in titles))]
-    for number, yours in enumerate(outcome.yours.figures):
-        line = f"  {yours.name[:wide]:<{wide}}"
-        line += _shown(outcome.broken.figures[number], ink) if as_it_ships(outcome) else " " * 13
-        line += _shown(yours, ink) if outcome.changed else " " * 13
-        asked = target(yours, "≤", "≥") if ink.unicode else target(yours, "<=", ">=")
-        lines.append(line + ink.dim(f"{asked:>13}"))
+    yours = outcome.yours.figures
+    signs = ("≤", "≥") if ink.unicode else ("<=", ">=")
+    columns = [
+        ("as it ships", outcome.broken.figures if as_it_ships(outcome) else None),
+        ("yours", yours if outcome.changed else None),
+    ]
+    cells = [[f"{told(figure)} {_mark(figure, ink)}" for figure in found or ()] for _, found in columns]
+    asked = [target(figure, *signs) for figure in yours]
+    across = max([COLUMN, *(len(cell) + 1 for cell in (*cells[0], *cells[1], *asked))])  # two columns never touch
+    wide = ink.width - 3 * across - (4 if across == COLUMN else 2)
+    titles = [title if found is not None else "" for title, found in columns]
+    lines = [ink.dim("  " + "".ljust(wide) + "".join(f"{title:>{across}}" for title in (*titles, "target")))]
+    for at, figure in enumerate(yours):
+        line = f"  {figure.name[:wide]:<{wide}}"
+        for (_, found), column in zip(columns, cells, strict=True):
+            paint = (ink.good if found[at].reached else ink.bad) if found is not None else str
+            line += paint(f"{column[at] if found is not None else '':>{across}}")
+        lines.append(line + ink.dim(f"{asked[at]:>{across}}"))
     return lines
 
 
 def target(figure: Figure, at_most: str, at_least: str) -> str:
-    """What is asked of a figure, with these signs."""
+    """What is asked of a figure, with these signs. At most 0 is 0: there is no less."""
     sign = at_most if figure.relation == "at_most" else at_least
-    return f"{sign} {number(figure.target)} {figure.unit}".rstrip()
+    wanted = f"{number(figure.target)} {figure.unit}".rstrip()
+    return wanted if figure.relation == "at_most" and figure.target == 0 else f"{sign} {wanted}"
 
 
 def told(figure: Figure) -> str:
@@ -124,10 +135,8 @@ def told(figure: Figure) -> str:
     return "never" if figure.value is None else f"{number(figure.value)} {figure.unit}".rstrip()
 
 
-def _shown(figure: Figure, ink: Ink) -> str:
-    mark = ink.symbol("ok") if figure.reached else ink.symbol("bad")
-    paint = ink.good if figure.reached else ink.bad
-    return paint(f"{told(figure) + ' ' + mark:>13}")
+def _mark(figure: Figure, ink: Ink) -> str:
+    return ink.symbol("ok" if figure.reached else "bad")
 
 
 def number(value: float) -> str:

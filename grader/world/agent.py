@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 NAME = "lark-agent"
-FLAWED = 15
+FLAWED = 12
 """Of a hundred answers with tools, how many are flawed."""
 
 RULES = f"""\

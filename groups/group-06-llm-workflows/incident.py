@@ -56,6 +56,7 @@ WISHES = {
     "weather": ("check the forecast", "see if there is snow"),
     "quote": ("get a quotation", "ask for an offer"),
 }
+PLEASE = ("Please arrange", "Please organise", "Could you combine", "Kindly coordinate")
 
 
 def word(rng: random.Random) -> str:
@@ -117,13 +118,15 @@ class Gateway:
     sim: Any
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
-    calls: list[tuple[float, str, int]] = field(default_factory=list)  # when, which path, how it was answered
+    calls: list[tuple[float, str, int, str]] = field(default_factory=list)  # when, path, how answered, which booking
     broken: set[str] = field(default_factory=set)  # tools that refuse everything
     kept: dict[str, tuple[bytes, Reply]] = field(default_factory=dict)
+    done: asyncio.Event = field(default_factory=asyncio.Event)  # set whenever something is done
 
     async def __call__(self, call: Call) -> Reply:
         reply = self.answer(call)  # what has arrived is done, whoever waits for the answer
-        self.calls.append((self.sim.now, call.path.strip("/"), reply.status))
+        booking = str(json_object(call.body).get("booking"))
+        self.calls.append((self.sim.now, call.path.strip("/"), reply.status, booking))
         await asyncio.sleep(GATEWAY_SECONDS)
         return reply
 
@@ -150,6 +153,7 @@ class Gateway:
             return Reply.json({"error": "this makes no sense"}, 422)
         kind = str(args.get("kind", "hold"))
         self.effects.append(Effect(self.sim.now, tool, tenant, args["booking"], kind, cents, text))
+        self.done.set()
         reply = Reply.json({"entry": f"E{len(self.effects)}"})
         if key:
             self.kept[key] = call.body, reply
@@ -260,16 +264,19 @@ class House:
         facts = self.gateway.facts[booking]
         known = {"fare": facts["fare_cents"], "weather": facts["sky"], "quote": facts["quote_cents"]}
         mail = tuple(str(known[name]) for name in names if name != without)
-        text = f"Please arrange several things: {', '.join(said)}, and write me an email. {more}".strip()
+        text = f"{rng.choice(PLEASE)} several things: {', '.join(said)}, and write me an email. {more}".strip()
         return Ticket(f"T-{next(self._refs)}", tenant, booking, text, ("special",), "done", entries, (mail,))
 
-    def day(self, rng: random.Random, count: int, tenants: Sequence[str] = ("aero",)) -> list[Ticket]:
-        """An ordinary day: of ten tickets one has two concerns, one has to be planned, and of twenty one is unclear."""
+    def day(
+        self, rng: random.Random, count: int, tenants: Sequence[str] = ("aero",), planned: Sequence[int] = (4, 13)
+    ) -> list[Ticket]:
+        """An ordinary day: of ten tickets one has two concerns, one has to be planned, and of twenty one is unclear.
+        `planned`: which of twenty have to be."""
         found = []
         kinds = list(SAYS)
         for number in range(count):
             tenant, at = rng.choice(tenants), number % 20
-            if at in (4, 13):
+            if at in planned:
                 found.append(self.special(rng, tenant=tenant))
             elif at == 7:
                 found.append(self.ticket(rng, tenant=tenant))
@@ -304,17 +311,18 @@ class House:
     async def settle(self, tickets: Sequence[Ticket], *, patience: float = 60.0, every: float = 2.0) -> list[Answer]:
         """Ask after all tickets until each has ended, or patience has."""
         until = self.sim.now + patience
-        ended: dict[str, Answer] = {}
+        ended: dict[tuple[str, str], Answer] = {}
         while True:
             for ticket in tickets:
-                if ticket.ref not in ended or ended[ticket.ref].body.get("status") in (*OPEN, None):
-                    ended[ticket.ref] = await self.look(ticket)
+                known = ended.get((ticket.tenant, ticket.ref))
+                if known is None or known.body.get("status") in (*OPEN, None):
+                    ended[ticket.tenant, ticket.ref] = await self.look(ticket)
             if all(answer.body.get("status") not in (*OPEN, None) for answer in ended.values()):
                 break
             if self.sim.now + every > until:
                 break
             await asyncio.sleep(every)
-        return [ended[ticket.ref] for ticket in tickets]
+        return [ended[ticket.tenant, ticket.ref] for ticket in tickets]
 
     async def handle(self, tickets: Sequence[Ticket], *, gap: float = 0.0, patience: float = 60.0) -> list[Answer]:
         """Submit them all, and wait for their ends."""
@@ -349,7 +357,7 @@ class House:
         return sum(count - 1 for each, count in seen.items() if each[1] in bookings)
 
     @property
-    def invalid(self) -> list[tuple[float, str, int]]:
+    def invalid(self) -> list[tuple[float, str, int, str]]:
         """Calls that reached the gateway, and make no sense there."""
         return [call for call in self.gateway.calls if call[2] in (404, 422)]
 
@@ -404,9 +412,9 @@ class Day:
 
     def text(self) -> str:
         return (
-            f"{self.tickets:g} travellers write, two offices answer. One letter in ten has two concerns, one in ten fits "
-            f"no type and has to be planned, one in twenty is unclear. About 15 of 100 answers of the model that call a "
-            f"tool are flawed. The desk crashes {self.crashes:g} times, and is back after a second."
+            f"{self.tickets:g} travellers write, two offices answer. One letter in ten has two concerns, one in ten "
+            f"fits no type and has to be planned, one in twenty is unclear. About 12 of 100 answers of the model that "
+            f"call a tool are flawed. The desk crashes {self.crashes:g} times, and is back after a second."
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader import curriculum
-from grader.outcome import Act, Bars, Series
+from grader.outcome import Act, Bars, Figure, Series
 from grader.report import page
 from grader.report.ink import Ink
-from grader.report.trigger import screen
+from grader.report.trigger import figures, screen, target
 from grader.story import chart
 from grader.story.trigger import UnknownSetting, play
 from tests.workspaces import incident
@@ -52,6 +52,18 @@ def test_series_of_one_unit_have_one_scale() -> None:
         line.split("│")[0].split()[-1] for line in shown.splitlines() if "│" in line and line.split("│")[0].strip()
     ]
     assert scales == ["40", "0", "40", "0", "3", "0"]
+
+
+def test_figures_that_are_wide_do_not_touch() -> None:
+    act = Act((), (Figure("calls of tools that make no sense", 52.5, "tokens a ticket", 100.0, "at_most"),))
+    _, row = figures(replace(incident("group-1", 1, {}), broken=act, yours=act, changed=True), PLAIN)
+    assert row.split("  ", 1)[1].endswith(" 52.5 tokens a ticket ✓ 52.5 tokens a ticket ✓  ≤ 100 tokens a ticket")
+
+
+def test_at_most_nothing_is_nothing() -> None:
+    none, some = (Figure("never ended", 1.0, "%", wanted, "at_most") for wanted in (0.0, 3.0))
+    assert [target(each, "≤", "≥") for each in (none, some)] == ["0 %", "≤ 3 %"]
+    assert target(replace(none, relation="at_least"), "≤", "≥") == "≥ 0 %"
 
 
 def test_an_untouched_service_is_shown_once() -> None:

@@ -29,8 +29,8 @@ def _raised(function, *args):
 
 
 async def chain(ports, handlers, always, late, raising):
-    """Tickets are offered to handlers, [name, priority, what they take]; then one more is added. Who was called for each, and
-    what came of it. `raising`: the one that raises for the last ticket."""
+    """Tickets are offered to handlers, [name, priority, what they take]; then one more is added. Who was called for
+    each, and what came of it. `raising`: the one that raises for the last ticket."""
     called = []
 
     def handler(name, takes):
@@ -75,11 +75,13 @@ async def chain(ports, handlers, always, late, raising):
 
 
 def strategies(ports, tenants, names, shares, fares):
-    """Policies of others, `names`, of which each gives back `shares` per cent; one tenant chooses each. What is decided."""
+    """Policies of others, `names`, of which each gives back `shares` per cent; one tenant chooses each. What is
+    decided."""
     made = ports.strategies(_db())
     for name, share in zip(names, shares, strict=True):
         made.register(name, lambda fare, share=share: fare * share // 100)
-    seen = {"names": made.names(), "before": made.of(tenants[0]), "unknown": _raised(made.choose, tenants[0], "no such")}
+    seen = {"names": made.names(), "before": made.of(tenants[0])}
+    seen["unknown"] = _raised(made.choose, tenants[0], "no such")
     seen["after_unknown"] = made.of(tenants[0])
     for tenant, name in zip(tenants, names, strict=False):
         made.choose(tenant, name)
@@ -90,7 +92,8 @@ def strategies(ports, tenants, names, shares, fares):
         made.choose("contract", name)
         seen["contract"].append([name, [made.decide("contract", fare) for fare in fares]])
     broken = {
-        "more than the fare": lambda fare: fare + 1, "less than nothing": lambda fare: -1, "half a cent": lambda fare: 0.5,
+        "more than the fare": lambda fare: fare + 1, "less than nothing": lambda fare: -1,
+        "half a cent": lambda fare: 0.5,
         "nothing at all": lambda fare: None, "true": lambda fare: True,
     }  # fmt: skip
     seen["broken"] = {}
@@ -117,7 +120,7 @@ class _Work:
     """What a flow may do, written down."""
 
     def __init__(self, fails=""):
-        self.events, self.fails = [], fails
+        self.events, self.fails, self.kept = [], fails, {}
 
     def _note(self, what, told=""):
         self.events.append(f"{what} {told}".strip())
@@ -132,6 +135,11 @@ class _Work:
     def policy(self, fare_cents):
         return fare_cents // 2
 
+    async def keep(self, name, make):
+        if name not in self.kept:
+            self.kept[name] = json.dumps(make())
+        return json.loads(self.kept[name])
+
     async def book(self, kind, amount_cents):
         self._note("book", f"{kind} {amount_cents}")
 
@@ -142,8 +150,8 @@ class _Work:
         self._note("record", outcome["status"])
 
 
-async def _run(flow, fails=""):
-    work = _Work(fails)
+async def _run(flow, fails="", work=None):
+    work = work or _Work(fails)
     outcome = await flow.run({"tenant": "t", "id": "1", "booking": "AB1234", "text": "…"}, work)
     return [outcome.get("status"), work.events, bool(outcome.get("reason"))]
 
@@ -187,11 +195,16 @@ async def rude_flows(ports, forbidden):
     seen["forgets super"] = await _run(make(__init__=forgets)())
     says = {"write": lambda *_: [forbidden]}
     seen["says what may not be said"] = await _run(make(**says)())
-    own = ("check", "_check", "objection", "_objection", "record", "_record", "validate", "execute", "finish", "_run", "guard")
+    own = ("check", "_check", "objection", "_objection", "record", "_record", "validate", "execute", "finish", "_run",
+        "guard")
+    own = {*own, *(name for name in vars(ports.flow) if name.startswith("_") and not name.endswith("__"))}
     seen["has methods of its own"] = await _run(make(**says, **dict.fromkeys(own, quiet))())
     seen["has coroutines of its own"] = await _run(make(**says, **dict.fromkeys(own, waits))())
     seen["facts and policy"] = await _run(
-        make(look_ups=lambda *_: ["fare"], decide=lambda self, ticket, facts, policy: ("k", policy(facts["fare"]["fare_cents"])))()
+        make(
+            look_ups=lambda *_: ["fare"],
+            decide=lambda self, ticket, facts, policy: ("k", policy(facts["fare"]["fare_cents"])),
+        )()
     )
 
     async def run(self, ticket, work):
@@ -199,11 +212,30 @@ async def rude_flows(ports, forbidden):
         return {"status": "done"}
 
     seen["run"] = _raised(lambda: make(run=run))
+    mixin = type("Mixin", (), {"run": run})
+    seen["run of a mixin"] = _raised(lambda: type("Rude", (mixin, ports.flow), {"name": "n", "about": "a"}))
+    try:
+        seen["recording fails"] = await _run(make()(), "record")
+    except ConnectionError:
+        seen["recording fails"] = "passes on"
+    seen["taken up again"] = await _taken_up(make)
     return seen
 
 
+async def _taken_up(make):
+    """A flow whose hooks say something else each time; its mail fails at first, and it is run once more."""
+    times = iter(range(1, 9))
+    flow = make(decide=lambda *_: ("kind", next(times)), write=lambda *_: [f"line {next(times)}"])()
+    work = _Work("mail")
+    await _run(flow, work=work)
+    work.fails, before = "", len(work.events)
+    outcome = await flow.run({"tenant": "t", "id": "1", "booking": "AB1234", "text": "…"}, work)
+    return [outcome.get("status"), work.events[:before], work.events[before:]]
+
+
 async def tree(ports, names, costs, fails, more):
-    """A tree of three levels, in which one subtree stands twice: what it costs, how far it is, and what is done when."""
+    """A tree of three levels, in which one subtree stands twice: what it costs, how far it is, and what is done
+    when."""
     done, seen = [], {}
 
     def leaf(name, cost):
@@ -254,6 +286,10 @@ async def tree(ports, names, costs, fails, more):
     cycles = [(low, root), (root, root), (low, middle)]
     seen["cycles"] = [_raised(inner.add, outer) for inner, outer in cycles]
     seen["cost_after"] = root.cost()
+    grown = ports.group("grown")
+    low.add(grown)
+    grown.add(leaf("late", more))
+    seen["grown below"] = [root.cost(), root.progress()]
     done.clear()
     second = ports.group("second", [leaf("a", 1), leaf(fails, 1), leaf("z", 1)])
     try:
@@ -262,6 +298,23 @@ async def tree(ports, names, costs, fails, more):
     except LookupError as error:
         seen["raised"] = str(error)
     seen["stopped"] = [list(done), second.progress()]
+    done.clear()
+    shared = leaf("shared", 1)
+    ends = []
+
+    async def run(name):
+        await ports.group(name, [shared]).run()
+        ends.append([name, *done])
+
+    await asyncio.gather(run("one"), run("two"))
+    seen["shared"] = sorted(ends)
+    done.clear()
+    waiting = asyncio.create_task(ports.group("waited for", [leaf("never", 1), leaf("after", 1)]).run())
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    await asyncio.wait([waiting], timeout=1.0)
+    await asyncio.sleep(1.0)
+    seen["who waits is cancelled"] = [waiting.cancelled(), list(done)]
     return seen
 
 
@@ -309,8 +362,8 @@ async def routed(ports, routes, answers, text):
         async def ask(messages, answer=answer, asked=asked):
             asked.append(messages)
             await asyncio.sleep(0.1)
-            if answer is None:
-                raise ConnectionError("the model is down")
+            if isinstance(answer, dict):
+                raise {"TimeoutError": TimeoutError, "RuntimeError": RuntimeError}[answer["raises"]]("it is down")
             return answer
 
         try:
@@ -332,15 +385,20 @@ def _tool(ports, name, arguments, notes, gives=(), cost=1, result=None):
             raise ConnectionError(result)
         return result if result is not None else {each: f"{name}'s {each}" for each in gives}
 
-    return ports.tool(name=name, about=f"what {name} is for", arguments=arguments, call=call, gives=tuple(gives), cost=cost)
+    return ports.tool(name=name, about=f"what {name} is for", arguments=arguments, call=call, gives=tuple(gives),
+        cost=cost)
 
 
 async def invoked(ports, name, calls, tenant, sizes, most):
-    """Calls of a tool that takes a booking, cents and a text, each alone and then all at once; and results of some sizes."""
+    """Calls of a tool that takes a booking, cents and a text, each alone and then all at once; and results of some
+    sizes."""
     notes = []
     tools = ports.tools(most)
-    tools.add(_tool(ports, name, {"booking": "booking", "cents": "euros", "note": "text"}, notes, result={"entry": "E1"}))
+    tools.add(_tool(ports, name, {"booking": "booking", "cents": "euros", "note": "text"}, notes,
+        result={"entry": "E1"}))
     tools.add(_tool(ports, "sad", {}, notes, result="gone for good"))
+    tools.add(_tool(ports, "wordy", {}, notes, result="gone " * most))
+    tools.add(_tool(ports, "endless", {}, notes, result={"value": float("inf")}))
     for size in sizes:
         tools.add(_tool(ports, f"big{size}", {}, notes, result={"rows": ["\"x'é"] * size}))
 
@@ -355,14 +413,16 @@ async def invoked(ports, name, calls, tenant, sizes, most):
         except Exception as error:
             return ["", False, f"nothing: invoke raises {type(error).__name__}"]
 
-    seen = {"alone": []}
+    seen = {"alone": [], "no call": (await invoke(None))[1:]}
     for what, call in calls.items():
         before = len(notes)
         seen["alone"].append([what, *await invoke(call), [note[1:] for note in notes[before:]]])
     if any(not ident for _, ident, *_ in seen["alone"]):
         return seen  # what raises alone raises with others
     before = len(notes)
+    began = asyncio.get_running_loop().time()
     both = await tools.invoke_all(list(calls.values()), tenant, "run/2")
+    seen["seconds"] = asyncio.get_running_loop().time() - began
     seen["together"] = [told(result) for result in both]
     seen["keys"] = sorted(note[3] for note in notes[before:] if note[0] == name)
     sound = next(iter(calls.values()))
@@ -370,7 +430,12 @@ async def invoked(ports, name, calls, tenant, sizes, most):
     await tools.invoke({**sound, "id": "another"}, tenant, "run/1")
     await tools.invoke(sound, tenant, "run/9")
     seen["again"] = [notes[0][3], *(note[3] for note in notes[-3:])]
+    for key, ident in (("run", "1/x"), ("run/1", "x"), ("run", "1:x"), ("run:1", "x")):
+        await tools.invoke({**sound, "id": ident}, tenant, key)
+    seen["alike"] = [note[3] for note in notes[-4:]]
     seen["sad"] = told(await tools.invoke({"id": "s", "function": {"name": "sad", "arguments": "{}"}}, tenant, "k"))
+    for name in ("wordy", "endless"):
+        seen[name] = told(await tools.invoke({"id": "s", "function": {"name": name, "arguments": "{}"}}, tenant, "k"))
     seen["sizes"] = []
     for size in sizes:
         call = {"id": "b", "function": {"name": f"big{size}", "arguments": "{}"}}
@@ -421,7 +486,9 @@ async def executed(ports, first, second, fails, values):
     try:
         await ports.execute(ports.validate(first, tools, 20), call, done)
         seen["raised"] = ""
-    except ConnectionError as error:
+    except NotImplementedError:
+        raise
+    except Exception as error:
         seen["raised"] = str(error)
     seen["first"] = list(called)
     called.clear()
@@ -436,6 +503,14 @@ async def executed(ports, first, second, fails, values):
     seen["third"] = list(called)
     await ports.execute(ports.validate(second, tools, 20), call, {})
     seen["anew"] = len(called)
+    called.clear()
+    values["find"] = {"price": "dear"}
+    try:
+        await ports.execute(ports.validate(second, tools, 20), call, {})
+        seen["ill"] = ["nothing"]
+    except Exception as error:
+        seen["ill"] = ["BadPlan" if isinstance(error, ports.bad_plan) else type(error).__name__]
+    seen["ill"] += [tool for tool, _ in called if tool == "hold"]
     return seen
 
 

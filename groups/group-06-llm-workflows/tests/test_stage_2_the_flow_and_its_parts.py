@@ -4,6 +4,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 """
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from grader.plugin import expect
@@ -34,6 +35,7 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
         [[kind, LIMIT + 1], [line]], [[kind, 0], [line]], [[kind, -cents], [line]], [[kind, cents + 0.5], [line]],
         [[kind, True], [line]], [["", cents], [line]], [[kind, cents], []], [[kind, cents], [line, " "]],
         [[kind, cents], [line, f"we are {odd} today"]], [None, [f"{line}{odd}s"]], [[kind, cents], [line, 7]],
+        [[kind, cents], line],
     ]  # fmt: skip
     cases = [*good, *bad]
     rng.shuffle(cases)
@@ -48,7 +50,8 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
         story.append((0.0, f"{what} → {status}: {', '.join(events)}"))
         if status != ("done" if sound else "held") or events != due or (not sound and not reason):
             wrong.append(f"{what}: it is {status!r}, and {events} happened instead of {due}")
-    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, {len(wrong)} go wrong: {(wrong or [''])[0]}"
+    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, wrong: {len(wrong)}."
+    sees = f"{sees} {(wrong or [''])[0]}"
     expect("wrong_flows", len(wrong), at_most=0, unit="flows", code="unchecked", sees=sees, story=story)
 
 
@@ -70,9 +73,16 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "says what may not be said": ["held", ["record held"], True],
         "has methods of its own": ["held", ["record held"], True],
         "has coroutines of its own": ["held", ["record held"], True],
-        "facts and policy": ["done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False],
+        "facts and policy": [
+            "done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False,
+        ],
         "run": "TypeError",
-    }
+        "run of a mixin": "TypeError",
+        "recording fails": "passes on",
+        "taken up again": [
+            "done", ["book kind 1", "mail line 2", "record failed"], ["book kind 1", "mail line 2", "record done"],
+        ],
+    }  # fmt: skip
     wrong, story = _compare(due, seen)
     sees = f"of {len(due)} flows of another team, {len(wrong)} get past what is the same for all. {(wrong or [''])[0]}"
     expect("got_past", len(wrong), at_most=0, unit="flows", code="skipped", sees=sees, story=story)
@@ -104,7 +114,8 @@ def test_a_large_sum_is_for_people(scene, incident):
     sees = f"an upgrade of exactly 1,000 euros is within what was agreed, and the ledger has {booked}"
     expect("not_booked", int(booked != [LIMIT]), at_most=0, code="held-back", sees=sees, story=house.done(small))
     sees = f"the fare of a booking cannot be looked up, and its ticket is {third.body.get('status')!r}"
-    expect("no_end", int(third.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees, about=broken.ref)
+    expect("no_end", int(third.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
+           about=broken.ref)
     rows = {row.get("ticket"): row.get("status") for row in records.body.get("records") or []}
     off = sum(rows.get(t.ref) != status for t, status in ((large, "held"), (broken, "failed")))
     sees = f"a ticket is held, another has failed, and compliance has {rows}"
@@ -133,13 +144,17 @@ def test_a_tree_is_asked_as_a_leaf(scene, incident, probes):
         "cycles": ["Cycle"] * 3,
         "cost_after": a + b + c + d + more,
         "raised": fails,
+        "grown below": [a + b + c + d + 2 * more, 5 / 6],
         "stopped": [["a"], 1 / 3],
+        "shared": [["one", "shared"], ["two", "shared"]],
+        "who waits is cancelled": [True, []],
     }
-    for what in ("half", "stopped"):
+    for what in ("half", "grown below", "stopped"):
         seen[what] = [round(each, 6) if isinstance(each, float) else each for each in seen[what]]
         due[what] = [round(each, 6) if isinstance(each, float) else each for each in due[what]]
     wrong, story = _compare(due, seen)
-    sees = f"a tree of four leaves, in which one subtree stands twice: {len(wrong)} answers are wrong. {(wrong or [''])[0]}"
+    sees = f"a tree of four leaves, in which one subtree stands twice: {len(wrong)} answers are wrong."
+    sees = f"{sees} {(wrong or [''])[0]}"
     expect("wrong_answers", len(wrong), at_most=0, unit="answers", code="wrong-tree", sees=sees, story=story)
 
 
@@ -165,35 +180,56 @@ def test_what_is_cancelled_ends(scene, incident):
     rng = scene.rng("tickets")
     house = incident.House(scene, median=rng.uniform(2.0, 4.0))
     one, two = house.ticket(rng, "seat", plain=True), house.ticket(rng, "meal", "seat", plain=True)
-    other = house.ticket(rng, "baggage", plain=True)
+    three = house.ticket(rng, "seat", plain=True)
+    other = replace(house.ticket(rng, "baggage", plain=True), ref=one.ref, tenant="borealis")  # two offices, one ref
+    stopped = (one, two, three)
 
     async def play():
-        for ticket in (one, two, other):
+        for ticket in (one, two, three, other):
             await house.submit(ticket)
         await asyncio.sleep(rng.uniform(0.5, 1.5))
-        answers = [await house.send("POST", f"/tickets/{t.ref}/cancel", t.tenant) for t in (one, two)]
-        said = house.sim.now
-        await asyncio.sleep(15.0)
+        answers, said = [], {}
+        for ticket in stopped:
+            while ticket is three and not house.effects(three, "ledger") and house.sim.now < 20.0:
+                await asyncio.sleep(0.25)  # until it is half done
+            answers.append(await house.send("POST", f"/tickets/{ticket.ref}/cancel", ticket.tenant))
+            said[ticket.ref] = house.sim.now
+        await asyncio.sleep(12.0)
         await house.desk.restart()
+        await house.submit(one)  # once more
         await house.settle([other], patience=30.0)
         late = await house.send("POST", f"/tickets/{other.ref}/cancel", other.tenant)
-        return answers, said, await house.settle([one, two, other], patience=15.0), late
+        ends = await house.settle([*stopped, other], patience=15.0)
+        return answers, said, ends, late, await house.send("GET", "/records")
 
-    answers, said, ends, late = house.run(play)
+    answers, said, ends, late, records = house.run(play)
     told = ", ".join(answer.told for answer in answers)
     wrong = sum(answer.status != 200 for answer in answers)
-    sees = f"two tickets are cancelled, and that is answered {told}"
+    sees = f"three tickets are cancelled, and that is answered {told}"
     expect("not_cancelled", wrong, at_most=0, code="wrong-status", sees=sees, about="/cancel")
-    after = [e for t in (one, two) for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said]
-    sees = f"two tickets are cancelled, and {len(after)} entries and mails are made of them after that was confirmed"
-    expect("done_after", len(after), at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(one))
-    wrong = sum(end.body.get("status") != "cancelled" for end in ends[:2])
-    sees = f"two tickets were cancelled, the desk restarted, and they are {[end.body.get('status') for end in ends[:2]]}"
+    after = {t.ref: [e for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said[t.ref]]
+        for t in stopped}
+    first = next((t for t in stopped if after[t.ref]), one)
+    count = sum(map(len, after.values()))
+    sees = f"three tickets are cancelled, and {count} entries and mails are made of them after that was confirmed"
+    expect("done_after", count, at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(first))
+    now = [end.body.get("status") for end in ends[:3]]
+    wrong = sum(status != "cancelled" for status in now)
+    sees = f"three tickets were cancelled, the desk restarted, one was sent once more, and they are"
+    sees = f"{sees} {', '.join(map(str, now))}"
     expect("come_back", wrong, at_most=0, unit="tickets", code="goes-on", sees=sees, about="/tickets")
-    status = ends[2].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
-    sees = f"a ticket beside two that are cancelled is {status!r}, with {len(house.effects(other, 'ledger'))} of its 1 entries"
+    rows = {t.ref: [row for row in records.body.get("records") or [] if row.get("ticket") == t.ref] for t in stopped}
+    lacking = sum("cancelled" not in [row.get("status") for row in found] for found in rows.values())
+    lacking += sum(len({row.get("route") for row in found}) != len(found) for found in rows.values())
+    sees = f"three tickets were cancelled, and for {lacking} of them compliance has no record of that, or several of"
+    sees = f"{sees} one route"
+    expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
+    status = ends[3].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
+    sees = f"a ticket of another office, with the ref of one that is cancelled, is {status!r}, with"
+    sees = f"{sees} {len(house.effects(other, 'ledger'))} of its 1 entries"
     wrong = int(status not in ("done", "failed") or len(house.effects(other, "ledger")) != 1)
-    expect("others_changed", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, story=house.done(other))
+    expect("others_changed", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees,
+           story=house.done(other))
     sees = f"a ticket that had ended is cancelled ({late.told}), and is {status!r} then"
     wrong = int(late.status != 200 or late.body.get("status") != status)
     expect("ended_twice", wrong, at_most=0, unit="tickets", code="others-changed", sees=sees, about=other.ref)

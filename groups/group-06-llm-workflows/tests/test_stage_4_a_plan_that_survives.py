@@ -6,6 +6,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from grader.plugin import expect
@@ -34,18 +35,24 @@ class New(Flow):
         return "{name}", facts["{tool}"]["quote_cents"] % 1000 + {cents}
 
     def write(self, ticket, facts, entry):
-        return ["{name}: " + str(entry[1]) + (" {never}" if "{rude}" in ticket["text"] else " cents")]
+        return ["You wrote: " + ticket["text"],
+            "{name}: " + str(entry[1]) + (" {never}" if "{rude}" in ticket["text"] else " cents")]
 
 def register(desk):
     async def call(args, tenant, key):
         return await desk.call("quote", args, tenant, key)
-    desk.tool(Tool(name="{tool}", about="what {thing} costs", arguments={{"booking": "booking"}}, call=call, gives=("quote_cents",)))
+    desk.tool(Tool(name="{tool}", about="what {thing} costs", arguments={{"booking": "booking"}}, call=call,
+        gives=("quote_cents",)))
     desk.flow(New())
+    async def notes(ticket, outcome):
+        return {{**outcome, "reason": outcome.get("reason", "") + "; seen"}}
+    desk.handler(notes, always=True)
 """
 
 
 def _plan(*steps):
-    return json.dumps({"steps": [{"id": i, "tool": tool, "args": args, "after": list(after)} for i, tool, args, after in steps]})
+    told = [{"id": i, "tool": tool, "args": args, "after": list(after)} for i, tool, args, after in steps]
+    return json.dumps({"steps": told})
 
 
 @pytest.mark.pattern("planner-executor")
@@ -70,6 +77,9 @@ def test_a_plan_is_sound_or_nothing(scene, incident, probes):
         "an argument that is null": [(a, "look", {"booking": None}, ())],
         "a booking that is none": [look, (b, "find", {"booking": "tomorrow"}, ())],
         "euros as text": [look, (c, "hold", {"booking": booking, "cents": "12 euros"}, ())],
+        "euros within a text": [find, (c, "hold", {"booking": booking, "cents": f"about ${b}.price euros"}, ())],
+        "an id with a hyphen": [("s-1", "find", {"booking": booking}, ()),
+                                (d, "send", {"booking": booking, "text": "$s-1.price"}, ())],
         "after a step that there is not": [(a, "look", {"booking": booking}, (incident.word(rng),))],
         "a use of a step that there is not": [look, (d, "send", {"booking": booking, "text": f"$x{b}.price"}, ())],
         "a use of what a tool does not give": [look, (d, "send", {"booking": booking, "text": f"${a}.price"}, ())],
@@ -88,9 +98,11 @@ def test_a_plan_is_sound_or_nothing(scene, incident, probes):
     good = {
         "a plan in order": _plan(*sound), "a plan out of order": _plan(*shuffled),
         "a plan that costs all it may": _plan(
-            find, (c, "hold", {"booking": booking, "cents": cents}, ()), look, (d, "send", {"booking": booking, "text": "…"}, ())
+            find, (c, "hold", {"booking": booking, "cents": cents}, ()), look,
+            (d, "send", {"booking": booking, "text": "…"}, ()),
         ),
         "euros as they are": _plan((c, "hold", {"booking": booking, "cents": 0}, ())),
+        "a price that looks like a use": _plan((d, "send", {"booking": booking, "text": "It costs $5.00, or $5"}, ())),
         "a plan without after": json.dumps({"steps": [{"id": a, "tool": "look", "args": {"booking": booking}}]}),
     }  # fmt: skip
     both = {**good, **texts}
@@ -107,7 +119,7 @@ def test_a_plan_is_sound_or_nothing(scene, incident, probes):
             first = [x for x in order or () if whole and not waits.get(x, set()) <= set(order[: order.index(x)])]
             if order is None or sorted(order) != sorted(ids) or first:
                 wrong.append(f"{what} is {f'a {refused}' if refused else f'to be done as {order}'}")
-    sees = f"of {len(good)} sound plans and {len(texts)} others, {len(wrong)} are taken wrongly: {(wrong or [''])[0]}"
+    sees = f"of {len(good)} sound plans and {len(texts)} others, taken wrongly: {len(wrong)}. {(wrong or [''])[0]}"
     expect("taken_wrongly", len(wrong), at_most=0, unit="plans", code="bad-plan", sees=sees, story=story)
     sees = f"{len(both)} plans are looked at, and tools are called {called} times for that"
     expect("called", called, at_most=0, unit="calls", code="half-a-plan", sees=sees, story=story)
@@ -120,7 +132,7 @@ def test_what_is_done_is_what_was_planned(scene, incident, probes):
     house = incident.House(scene)
     booking, price, city = f"KL{rng.randrange(1_000, 9_999)}", rng.randrange(1, 9_999), incident.word(rng)
     values = {"look": {"fare": 7, "city": city}, "find": {"price": price}, "hold": {"entry": "E1"}, "send": {}}
-    ids, new = [[incident.word(rng) for _ in range(4)] for _ in range(2)]
+    ids, new = [incident.word(rng) for _ in range(4)], ["s10", "s1", "s100", "s"]  # each begins like another
     text = "It costs ${}.price in ${}.city, not $1 or $x"
 
     def plan(names, order, mailed):
@@ -148,7 +160,8 @@ def test_what_is_done_is_what_was_planned(scene, incident, probes):
     sees = f"a tool raises in the midst of a plan, and what is heard of it is {seen['raised']!r}"
     expect("not_raised", int(seen["raised"] != "send"), at_most=0, code="not-as-planned", sees=sees, story=story)
     again = [tool for tool, args in seen["second"] if tool != "send"]
-    sees = f"the last of four steps failed, a new plan with other names is made, and {len(again)} finished steps are done again: {again}"
+    sees = f"the last of four steps failed, a new plan with other names is made, and {len(again)} finished steps are"
+    sees = f"{sees} done again: {again}"
     expect("again", len(again), at_most=0, unit="steps", code="done-again", sees=sees, story=story)
     right = seen["second"] == [["send", {"booking": booking, "text": f"{said}. Sorry"}]]
     sees = f"the last of four steps failed, and of the new plan is done: {seen['second']}"
@@ -158,25 +171,35 @@ def test_what_is_done_is_what_was_planned(scene, incident, probes):
     expect("wrong_results", int(seen["results"] != results), at_most=0, code="not-as-planned", sees=sees, story=story)
     sees = f"a plan that is done is executed once more, and {len(seen['third'])} steps are called"
     expect("third", len(seen["third"]), at_most=0, unit="steps", code="done-again", sees=sees, story=story)
+    sees = f"a tool gives a price that is no amount, and the plan that holds it ends with {' and '.join(seen['ill'])}"
+    expect("unchecked", int(seen["ill"] != ["BadPlan"]), at_most=0, code="not-as-planned", sees=sees, story=story)
     sees = f"a plan is executed for another ticket, and {seen['anew']} of its 4 steps are called"
     expect("not_anew", int(seen["anew"] != 4), at_most=0, code="not-as-planned", sees=sees, story=story)
 
 
 @pytest.mark.pattern("planner-executor")
 def test_a_flawed_plan_has_no_effects(scene, incident):
-    """Special requests are planned: what is flawed is planned anew before anything is done, and what is sound is done."""
+    """Special requests are planned: what is flawed is planned anew before anything is done, and then done."""
     rng = scene.rng("tickets")
     house = incident.House(scene)
-    sly = f"tenant_id={incident.word(rng)}"
-    tickets = [house.special(rng, hold=rng.randrange(2), more=sly if at % 6 == 1 else "") for at in range(20)]
+    stranger = house.booking(rng)
+    sly = {1: f"tenant_id=office{rng.randrange(10, 99)}", 4: f"booking={stranger}"}
+    tickets = [house.special(rng, hold=rng.randrange(2), more=sly.get(at % 6, "")) for at in range(20)]
     ends = house.run(lambda: house.handle(tickets, gap=0.1, patience=20.0))
-    strange = [(t, e) for t in tickets for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.tenant != t.tenant]
+    strange = [(t, e) for t in tickets for tool in ("ledger", "mail") for e in house.effects(t, tool)
+        if e.tenant != t.tenant]
     first = strange[0][0] if strange else tickets[0]
     sees = f"letters name a tenant of their own, and {len(strange)} entries and mails are made for that one"
-    expect("for_others", len(strange), at_most=0, unit="effects", code="another-tenant", sees=sees, story=house.done(first))
+    expect("for_others", len(strange), at_most=0, unit="effects", code="another-tenant", sees=sees,
+           story=house.done(first))
+    calls = [path for _, path, _, booking in house.gateway.calls if booking == stranger]
+    sees = f"letters name a booking that is not theirs, and {len(calls)} look-ups, entries and mails are made of"
+    sees = f"{sees} that one: {calls[:3]}"
+    expect("for_strangers", len(calls), at_most=0, unit="calls", code="another-booking", sees=sees, about=stranger)
     half = [t for t in tickets if house.effects(t, "ledger") and not house.effects(t, "mail")]
     first = half[0] if half else tickets[0]
-    sees = f"{len(tickets)} requests are planned, and {len(half)} are carried out half: booked, and nobody has heard of it"
+    sees = f"{len(tickets)} requests are planned, and {len(half)} are carried out half: booked, and nobody has heard"
+    sees = f"{sees} of it"
     expect("half_done", len(half), at_most=0, unit="tickets", code="half-a-plan", sees=sees, story=house.done(first))
     calls = house.invalid
     told = f"{calls[0][1]} answers {calls[0][2]}" if calls else ""
@@ -197,20 +220,30 @@ def test_a_new_plan_does_not_begin_anew(scene, incident):
     house = incident.House(scene)
     tickets = [house.special(rng, wishes=("fare", "quote"), hold=rng.randrange(2), without="quote") for _ in range(6)]
     house.gateway.broken.add("quote")
-    ends = house.run(lambda: house.handle(tickets, gap=0.1, patience=20.0))
+    lost = house.special(rng, hold=0)
+
+    async def play():
+        ends = await house.handle(tickets, gap=0.1, patience=20.0)
+        house.gateway.broken.update(incident.KINDS)
+        return ends, await house.handle([lost], patience=20.0)
+
+    ends, (end,) = house.run(play)
     again = house.again(tickets)
     doubled = next((t for t in tickets if len(house.effects(t, "ledger")) > 1), tickets[0])
     sees = f"one tool fails, {len(tickets)} plans are made anew, and {again} entries and mails are made again"
     expect("again", again, at_most=0, unit="effects", code="done-again", sees=sees, story=house.done(doubled))
     wrong = [(t, house.wrong(t, end)) for t, end in zip(tickets, ends, strict=True) if house.wrong(t, end)]
     first = wrong[0][0] if wrong else tickets[0]
-    sees = f"one tool fails, and of {len(tickets)} requests {len(wrong)} are not solved without it: of {first.ref}, {(wrong or [('', '')])[0][1]}"
+    sees = f"one tool fails, and of {len(tickets)} requests {len(wrong)} are not solved without it: of {first.ref},"
+    sees = f"{sees} {(wrong or [('', '')])[0][1]}"
     expect("unsolved", len(wrong), at_most=0, unit="tickets", code="unsolved", sees=sees, story=house.done(first))
+    sees = f"all tools are broken, and a ticket that has to be planned is {end.body.get('status')!r}"
+    expect("no_end", int(end.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees, about=lost.ref)
 
 
 @pytest.mark.pattern("stepwise-execution")
 def test_a_step_is_done_once(scene, incident, probes):
-    """A run that is taken up after a crash has what was done, with the keys that it had, and no more steps than it may have."""
+    """A run that is taken up after a crash has what was done, its keys, and no more steps than it may have."""
     rng = scene.rng("runs")
     house = incident.House(scene)
     word = incident.word(rng)
@@ -224,16 +257,19 @@ def test_a_step_is_done_once(scene, incident, probes):
 
     first, second = house.run(play)
     story = [(0.0, f"step {name} of {run} is worked on, with {key}") for run, name, key in first["keys"]]
-    story += [(1.0, f"after a crash, step {name} of {run} is worked on, with {key}") for run, name, key in second["keys"]]
+    later = second["keys"]
+    story += [(1.0, f"after a crash, step {name} of {run} is worked on, with {key}") for run, name, key in later]
     keys = {(run, name): key for run, name, key in first["keys"]}
     sees = f"{len(keys)} steps of two runs have {len(set(keys.values()))} keys"
-    expect("shared_keys", len(keys) - len(set(keys.values())), at_most=0, unit="keys", code="wrong-key", sees=sees, story=story)
+    expect("shared_keys", len(keys) - len(set(keys.values())), at_most=0, unit="keys", code="wrong-key", sees=sees,
+           story=story)
     again = [name for run, name, _ in second["keys"] if [run, name] != dies]
     sees = f"a run is taken up after a crash, and {len(again)} steps that were done are done again"
     expect("again", len(again), at_most=0, unit="steps", code="done-again", sees=sees, story=story)
     lost = int(dies not in [each[:2] for each in second["keys"]])
     sees = f"the work of a step has raised ({first['raised'] or 'nobody has heard of it'}), and it is not tried again"
-    expect("not_tried", lost + int(first["raised"] != names[1]), at_most=0, unit="steps", code="not-tried", sees=sees, story=story)
+    expect("not_tried", lost + int(first["raised"] != names[1]), at_most=0, unit="steps", code="not-tried", sees=sees,
+           story=story)
     other = [name for run, name, key in second["keys"] if keys.get((run, name)) != key]
     sees = "a step is tried again after a crash, with another key than before: what it does is done twice"
     expect("other_key", len(other), at_most=0, unit="steps", code="wrong-key", sees=sees, story=story)
@@ -252,61 +288,59 @@ def test_a_step_is_done_once(scene, incident, probes):
     expect("no_limit", int(told != due), at_most=0, code="no-limit", sees=sees, story=story)
 
 
-def _crashing(scene, incident, rng, make, most):
-    """Play one ticket, and crash behind each effect in turn: of each run, what went wrong, and its story."""
+@pytest.mark.pattern("stepwise-execution")
+def test_no_crash_does_anything_twice(scene, incident):
+    """Crash behind any effect of two tickets, one of them planned: each entry and mail is there once, as decided."""
+    rng = scene.rng("crashes")
+    other = rng.choice(("baggage", "seat", "upgrade"))
 
     def play(at):
-        house = incident.House(scene)
-        ticket = make(house, scene.rng("ticket"))
+        house, chance = incident.House(scene), scene.rng("tickets")
+        tickets = [house.ticket(chance, "refund", other, plain=True),
+            house.special(chance, wishes=("quote", "weather"), hold=1)]
+
+        async def change():
+            """The office changes its mind as soon as something is booked: what is decided stays so."""
+            await house.gateway.done.wait()
+            while (await house.send("PUT", "/policy", json={"policy": "full"})).status == 0:
+                await asyncio.sleep(1.0)
 
         async def scenario():
             house.sim.counts_effects = True
             house.desk.crash_at(at, restart_after=1.0)
-            await house.submit(ticket)
-            (end,) = await house.settle([ticket], patience=14.0, every=3.0)
+            changing = asyncio.create_task(change())
+            for ticket in tickets:
+                await house.submit(ticket)
+            ends = await house.settle(tickets, patience=14.0, every=3.0)
+            changing.cancel()
             effects = house.desk.effects
             for _ in range(3):  # the crash may be as late as this
                 records = await house.send("GET", "/records")
                 if records.status:
                     break
                 await asyncio.sleep(2.0)
-            return end, effects, records
+            return ends, effects, records
 
-        end, effects, records = house.run(scenario)
-        again, amiss = house.again([ticket]), house.wrong(ticket, end)
-        rows = [row.get("route") for row in records.body.get("records") or [] if row.get("ticket") == ticket.ref]
-        wrong_records = int(sorted(map(str, rows)) != sorted(ticket.routes))
-        told = f"the ticket is {end.body.get('status')!r}; done again: {again}; records: {rows}; {amiss or 'all is as it should be'}"
-        return (again, amiss, wrong_records, rows, house.story(told)), effects
+        ends, effects, records = house.run(scenario)
+        again = house.again(tickets)
+        amiss = [amiss for t, end in zip(tickets, ends, strict=True) if (amiss := house.wrong(t, end))]
+        rows = sorted((str(row.get("ticket")), str(row.get("route"))) for row in records.body.get("records") or [])
+        wrong_records = int(rows != sorted((t.ref, route) for t in tickets for route in t.routes))
+        told = f"done again: {again}; records of {[route for _, route in rows]};"
+        told = f"{told} {'; '.join(amiss) or 'all is as it should be'}"
+        return (again, amiss, wrong_records, house.story(told)), effects
 
-    return enumerate_crashes(play, most=most, rng=rng)
-
-
-def _judge(results, what):
-    points = len(results) - 1
+    results = enumerate_crashes(play, most=6, rng=rng)
     wrong = [each for each in results if each[0] or each[1] or each[2]]
     again, unsolved, records = (sum(bool(each[at]) for each in results) for at in range(3))
-    worst = max(wrong, key=lambda each: each[0], default=(0, "", 0, [], ()))
-    sees = f"the desk crashes behind {points} effects of {what}, one at a time, and {len(wrong)} times it does not end as without"
-    sees = f"{sees} a crash: {again} times entries or mails are made again, {unsolved} times the ticket is not solved as it should"
-    sees = f"{sees} be, {records} times compliance has no record of it, or several"
-    expect("amiss", len(wrong), at_most=0, unit="crash points", code="not-once", sees=sees, story=worst[4])
-
-
-@pytest.mark.pattern("stepwise-execution")
-def test_no_crash_does_anything_twice(scene, incident):
-    """Crash behind any effect of a ticket with two concerns: each entry and each mail is there once."""
-    rng = scene.rng("crashes")
-    kinds = rng.sample(("baggage", "seat", "upgrade", "refund"), 2)
-    _judge(_crashing(scene, incident, rng, lambda house, rng: house.ticket(rng, *kinds, plain=True), 6), "a ticket with two concerns")
-
-
-@pytest.mark.pattern("stepwise-execution")
-def test_no_crash_does_a_planned_step_twice(scene, incident):
-    """Crash behind any effect of a planned ticket: what was planned is done, once."""
-    rng = scene.rng("crashes")
-    make = lambda house, rng: house.special(rng, wishes=("quote", "weather"), hold=1)  # noqa: E731
-    _judge(_crashing(scene, incident, rng, make, 7), "a planned ticket")
+    worst = max(wrong, key=lambda each: each[0], default=(0, [], 0, ()))
+    sees = f"the desk crashes behind {len(results) - 1} effects of two tickets, one at a time, and {len(wrong)}"
+    sees = f"{sees} times they do not end"
+    sees = f"{sees} as without a crash: {again} times entries or mails are made again, {unsolved} times a ticket is"
+    sees = f"{sees} not solved as"
+    sees = f"{sees} it was decided{f' ({worst[1][0]})' if worst[1] else ''}, {records} times compliance lacks a"
+    sees = f"{sees} record, or has several"
+    expect("amiss", len(wrong), at_most=0, unit="crash points", code="not-once", sees=sees, story=worst[3])
 
 
 @pytest.mark.pattern("stepwise-execution")
@@ -353,7 +387,7 @@ def test_everybody_sees_how_far_it_is(scene, incident):
 
 @pytest.mark.pattern("template-method", "router-agent", "stepwise-execution")
 def test_a_tenth_type_arrives_as_a_file(scene, incident):
-    """A ticket type of another team is there on all paths, what there was is as it was, and no file of the desk has changed."""
+    """A ticket type of another team is there on all paths; what there was is as it was, the desk's files, too."""
     rng = scene.rng("plug-in")
     name, tool, trouble, rude = (incident.word(rng) for _ in range(4))
     thing, other = f"{incident.word(rng)}s", f"{incident.word(rng)}s"
@@ -377,51 +411,78 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     def new(said, *routes, more=""):
         booking = house.booking(rng)
         amount = house.gateway.facts[booking]["quote_cents"] % 1000 + cents
-        known = {"seat": (("seat", 1_200), "seat: 1200 cents"), name: ((name, amount), f"{name}: {amount} cents")}
+        quote = str(house.gateway.facts[booking]["quote_cents"])
+        known = {"seat": (("seat", 1_200), "seat: 1200 cents"), "special": ((), quote),
+            name: ((name, amount), f"{name}: {amount} cents")}
         due = [known[route] for route in routes]
         return incident.Ticket(
             f"N-{booking}", "aero", booking, f"{said} {more}".strip(), routes, "done",
-            tuple(entry for entry, _ in due), tuple((line,) for _, line in due),
+            tuple(entry for entry, _ in due if entry), tuple((line,) for _, line in due),
         )  # fmt: skip
 
-    happy = [new(f"I have lost my {thing}.", name), new(f"Where are my {other}?", name)]
+    happy = [new(f"I have lost my {thing}.", name, more=f"booking={house.booking(rng)}"),
+        new(f"Where are my {other}?", name)]
     both = new(f"I have lost my {thing}. I need the aisle.", name, "seat")
-    fails, held = (new(f"I have lost my {thing}.", name, more=f"My word is {each}.") for each in (trouble, rude))
+    held = new(f"I have lost my {thing}.", name, more=f"My word is {rude}.")
+    fails = new(f"I have lost my {thing}. I need the aisle.", name, "seat", more=f"My word is {trouble}.")
+    fails = replace(fails, status="failed", entries=fails.entries[1:], mails=fails.mails[1:])
+    planned = new(f"Please arrange several things: see about {thing} there, and write me an email.", "special")
     cut = new(f"Somebody took my {other}.", name)
 
     async def play():
         routes = await house.send("GET", "/routes")
-        await house.handle([*old, *happy, both, fails, held], patience=20.0)
+        await house.handle([*old, *happy, both, fails, held, planned], patience=20.0)
         await house.submit(cut)
         for _ in range(40):  # until something is booked
             await asyncio.sleep(0.05)
             if house.effects(cut, "ledger"):
                 break
         await house.desk.restart()
-        ends = await house.settle([*happy, both, fails, held, cut], patience=20.0)
+        ends = await house.settle([*happy, both, fails, held, cut, planned], patience=20.0)
         return routes, ends, await house.send("GET", "/records"), await house.send("GET", "/tickets")
 
     routes, ends, records, listed = house.run(play)
     known = routes.body.get("routes") or {}
     sees = f"a ticket type arrives as a file, and GET /routes has {len(known)} types, and not that one"
-    expect("not_listed", int(name not in known), at_most=0, unit="types", code="plug-in-ignored", sees=sees, about="/routes")
-    paths = [*zip([*happy, both], ends[:3], strict=True), (cut, ends[5])]
-    told = ["its first ticket", "another ticket of it", "a ticket with another concern beside it", "a ticket across a crash"]
-    wrong = [f"{what}: {house.wrong(t, end)}" for what, (t, end) in zip(told, paths, strict=True) if house.wrong(t, end)]
+    expect("not_listed", int(name not in known), at_most=0, unit="types", code="plug-in-ignored", sees=sees,
+           about="/routes")
+    paths = [*zip([*happy, both], ends[:3], strict=True), (cut, ends[5]), (planned, ends[6])]
+    told = [
+        "its first ticket, which names another booking", "another ticket of it",
+        "a ticket with another concern beside it",
+        "a ticket across a crash", "a plan with its tool",
+    ]  # fmt: skip
+    wrong = [f"{what}: {house.wrong(t, end)}" for what, (t, end) in zip(told, paths, strict=True)
+        if house.wrong(t, end)]
     about = next((t for t, end in paths if house.wrong(t, end)), happy[0])
-    sees = f"a ticket type arrives as a file, and is not there on {len(wrong)} of {len(paths)} paths. Of {(wrong or [''])[0]}"
-    expect("not_on_all_paths", len(wrong), at_most=0, unit="paths", code="plug-in-ignored", sees=sees, story=house.done(about))
+    sees = f"a ticket type arrives as a file, and is not there on {len(wrong)} of {len(paths)} paths. Of"
+    sees = f"{sees} {(wrong or [''])[0]}"
+    expect("not_on_all_paths", len(wrong), at_most=0, unit="paths", code="plug-in-ignored", sees=sees,
+           story=house.done(about))
     got = [ends[3].body.get("status"), ends[4].body.get("status")]
-    done = sum(len(house.effects(t, tool)) for t in (fails, held) for tool in ("ledger", "mail"))
-    sees = f"a new type raises on one ticket, and guarantees something on another: these are {got}, with {done} entries and mails"
-    expect("unguarded", int(got != ["failed", "held"] or done > 0), at_most=0, code="skipped", sees=sees, story=house.done(held))
-    rows = sorted((str(r.get("route")), str(r.get("status"))) for r in records.body.get("records") or [] if r.get("route") == name)
+    done = sum(len(house.effects(held, tool)) for tool in ("ledger", "mail"))
+    sees = f"a new type raises on one ticket, and guarantees something on another: these are {got}, with {done}"
+    sees = f"{sees} entries and mails of the latter"
+    expect("unguarded", int(got != ["failed", "held"] or done > 0), at_most=0, code="skipped", sees=sees,
+           story=house.done(held))
+    amiss = house.wrong(fails, ends[3])
+    sees = f"a ticket has two concerns, of which one fails, and the other is not served: {amiss}"
+    expect("not_served", int(bool(amiss)), at_most=0, unit="tickets", code="others-changed", sees=sees,
+           story=house.done(fails))
+    rows = sorted((str(r.get("route")), str(r.get("status"))) for r in records.body.get("records") or []
+        if r.get("route") == name)
     due = sorted([(name, "done")] * 4 + [(name, "failed"), (name, "held")])
     sees = f"six tickets took the new type, and compliance has {[status for _, status in rows]} of it"
     expect("no_record", int(rows != due), at_most=0, code="no-record", sees=sees, about="/records")
+    reason = str(ends[5].body.get("reason"))
+    sees = f"a ticket is gone on with after a crash, and a handler that is always called is not: its reason is"
+    sees = f"{sees} {reason[:60]!r}"
+    expect("past_the_chain", int(not reason.endswith("; seen")), at_most=0, code="skipped", sees=sees,
+           story=house.done(cut))
     rows = [row for row in listed.body.get("tickets", []) if name in (row.get("routes") or [])]
     sees = f"six tickets took the new type, and the list of tickets has {len(rows)} of them"
-    expect("not_in_list", int(len(rows) != 6), at_most=0, unit="tickets", code="plug-in-ignored", sees=sees, about="GET /tickets")
+    expect("not_in_list", int(len(rows) != 6), at_most=0, unit="tickets", code="plug-in-ignored", sees=sees,
+           about="GET /tickets")
 
     def outputs(house, tickets):
         found = [(e.tool, e.tenant, e.booking, e.kind, e.cents, e.text) for e in house.gateway.effects]
@@ -429,7 +490,8 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
 
     was, now = outputs(plain, without), outputs(house, old)
     off = len(set(was) ^ set(now))
-    sees = f"with a tenth type there, {off} entries and mails of the other nine are not what they were, letter by letter"
+    sees = f"with a tenth type there, {off} entries and mails of the other nine are not what they were, letter by"
+    sees = f"{sees} letter"
     expect("others_changed", off, at_most=0, unit="effects", code="others-changed", sees=sees, about="POST /tickets")
     after = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     expect("edited", int(after != before), at_most=0, code="edited", sees="the desk's own files have changed")
@@ -440,8 +502,8 @@ def test_a_day_at_the_desk(scene, incident):
     """A day with two crashes: 95 of 100 tickets are solved, at 2.5 calls of the model a ticket."""
     rng = scene.rng("day")
     house = incident.House(scene)
-    tickets = house.day(rng, 44, ("aero", "borealis"))
-    crashes = sorted(rng.sample(range(5, 40), 2))
+    tickets = house.day(rng, 46, ("aero", "borealis"), planned=(1, 4, 8, 11, 14, 18))
+    crashes = sorted(rng.sample(range(24, 44), 2))
 
     async def play():
         for number, ticket in enumerate(tickets):
@@ -449,7 +511,8 @@ def test_a_day_at_the_desk(scene, incident):
                 house.desk.crash()
                 await house.desk.start()
             await house.submit(ticket)
-            await asyncio.sleep(0.15)
+            if not 0 < crashes[0] - number <= 20:  # twenty at once, and it crashes: some have not been begun
+                await asyncio.sleep(0.15)
         return await house.settle(tickets, patience=20.0)
 
     ends = house.run(play)
@@ -461,11 +524,13 @@ def test_a_day_at_the_desk(scene, incident):
     share = 100 - 100 * len(wrong) / len(tickets)
     first = wrong[0][0] if wrong else tickets[0]
     a_ticket = house.asked / len(tickets)
-    sees = f"{share:.0f} % of {len(tickets)} tickets are solved, at {a_ticket:.2f} calls of the model each; {SOLVED:g} % at {CALLS} are"
+    sees = f"{share:.0f} % of {len(tickets)} tickets are solved, at {a_ticket:.2f} calls of the model each;"
+    sees = f"{sees} {SOLVED:g} % at {CALLS} are"
     sees = f"{sees} agreed. Of {first.ref}, {(wrong or [('', 'nothing is wrong')])[0][1]}"
     expect("solved", share, at_least=SOLVED, unit="%", code="unsolved", sees=sees, story=house.done(first))
     expect("calls", a_ticket, at_most=CALLS, unit="calls", code="too-many-calls", sees=sees, about="/tickets")
     pairs = [(t, end) for t, end in zip(tickets, ends, strict=True) if t.status == "done"]
     off = sum(sorted(map(str, end.body.get("routes") or ())) != sorted(t.routes) for t, end in pairs)
     sees = f"{100 * off / len(pairs):.0f} % of {len(pairs)} tickets are misrouted; {MISROUTED:g} % are agreed"
-    expect("misrouted", 100 * off / len(pairs), at_most=MISROUTED, unit="%", code="misrouted", sees=sees, about="/tickets")
+    expect("misrouted", 100 * off / len(pairs), at_most=MISROUTED, unit="%", code="misrouted", sees=sees,
+           about="/tickets")

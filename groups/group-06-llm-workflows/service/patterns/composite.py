@@ -24,9 +24,11 @@ class Step:
         raise NotImplementedError("Step in service/patterns/composite.py")
 
     async def run(self) -> None:
-        """Do it, once: when it is done, or cancelled, there is nothing to do. What the work raises passes on.
+        """Do it, once: when it is done, or cancelled, there is nothing to do; while it is under way, whoever else runs
+        it waits for that. What the work raises passes on, and it is not done.
 
-        If it is cancelled meanwhile, the work gets a CancelledError, and this returns.
+        If it is cancelled meanwhile, the work gets a CancelledError, and this returns. If who waits for it is
+        cancelled, that stops the work, and passes on.
         """
         raise NotImplementedError("Step.run in service/patterns/composite.py")
 

@@ -22,7 +22,7 @@ class Strategies:
 
     Three are there from the start: full (the fare), standard (three quarters of it, rounded down), capped (the fare,
     and at most 25,000). `db` is a connection as store.py makes it. Make the tables that you need if they are not
-    there.
+    there. What a tenant chooses holds for what is decided from then on. What a flow has decided, it keeps: template.py.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -46,5 +46,5 @@ class Strategies:
 
     def decide(self, tenant: str, fare_cents: int) -> int:
         """What this tenant gives back of a fare. Raises BrokenContract for a result that is none, and UnknownStrategy
-        if what was chosen is not registered any more."""
+        if what was chosen is not registered any more. What the strategy raises passes on."""
         raise NotImplementedError("Strategies.decide in service/patterns/strategy.py")

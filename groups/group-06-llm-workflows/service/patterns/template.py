@@ -1,13 +1,13 @@
 """Template method: what every flow does, in its order; and the few places where flows differ."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 LIMIT = 100_000
-"""Cents that a flow may book without a person."""
+"""Cents that a flow may book without a person. What is planned (`special`) holds and informs, and has no limit."""
 
 NEVER = ("guarantee", "promise", "liable")
-"""What no mail of ours may say, in whatever letters: Legal is firm on that."""
+"""What no mail of a flow may say, in whatever letters: Legal is firm on that."""
 
 
 class Work(Protocol):
@@ -18,6 +18,10 @@ class Work(Protocol):
 
     def policy(self, fare_cents: int) -> int:
         """What the tenant gives back of a fare: the strategy that he has chosen."""
+
+    async def keep(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make()` returns, as JSON has it. It is called once for a name: a run that is taken up again gets what
+        was kept."""
 
     async def book(self, kind: str, amount_cents: int) -> None:
         """An entry in the ledger."""
@@ -33,9 +37,9 @@ class Flow:
     """A ticket type. A subclass has a name, says what it is about, and overrides the hooks that it needs: no other
     method.
 
-    A subclass that has a `run` of its own is refused with a TypeError, when it is made. One that has an `__init__`,
-    and forgets super().__init__(), works all the same; so does one that happens to have other methods, whatever they
-    are called.
+    A subclass that has another `run`, of its own or from a mixin, is refused with a TypeError, when it is made. One
+    that has an `__init__`, and forgets super().__init__(), works all the same; so does one that happens to have other
+    methods, whatever they are called, and whatever it is called itself.
     """
 
     name: str = ""
@@ -56,9 +60,11 @@ class Flow:
     async def run(self, ticket: dict, work: Work) -> dict:
         """Look up, decide, write, check; then book (if there is an entry), mail, record. Returns the outcome.
 
-        The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; there is at least one
-        line, all lines are text and none is empty, and none says what is NEVER said. If not: {"status": "held",
-        "reason": …}, and nothing is booked or mailed. Whatever raises, in a hook or in `work`: {"status": "failed",
-        "reason": …}. Else {"status": "done"}. It is recorded, whatever it is, and once.
+        The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; lines are a list (one
+        text is none) of at least one, all are text and none is empty, and none says what is NEVER said. If not:
+        {"status": "held", "reason": …}, and nothing is booked or mailed. What is decided and checked is kept
+        (`work.keep`) before any of it is done: taken up again, a run does what it had decided, whatever a hook would
+        say now. Whatever raises, in a hook or in `work`: {"status": "failed", "reason": …}. Else {"status": "done"}.
+        It is recorded, whatever it is, and once. What `work.record` raises passes on: nobody may think it recorded.
         """
         raise NotImplementedError("Flow.run in service/patterns/template.py")

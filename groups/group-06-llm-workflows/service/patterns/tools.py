@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMATS = {
-    "booking": "two capital letters and four digits",
+    "booking": "two capital letters and four digits, of A to Z and 0 to 9",
     "euros": "whole cents, 0 or more",
     "text": "text, not empty",
 }
@@ -48,9 +48,10 @@ class Tools:
         or refuse the call, both are right. `tenant` is ours to say, never the model's. The tool's key is made of
         `key` and the call's id: the same for the same, and another for another.
 
-        It raises nothing. A call that cannot be made, and a tool that raises, is a result that is not ok, with
-        {"error": …} that says what is wrong. A result that is longer than `most` is cut so that it is JSON all the
-        same, and says that it was cut ("truncated": true); a shorter one is whole.
+        It raises nothing, whatever the call is. A call that cannot be made, and a tool that raises or gives what JSON
+        cannot say (NaN and Infinity are no JSON), is a result that is not ok, with {"error": …} that says what is
+        wrong. A result of either kind that is longer than `most` is cut so that it is JSON all the same, and says that
+        it was cut ("truncated": true); a shorter one is whole.
         """
         raise NotImplementedError("Tools.invoke in service/patterns/tools.py")
 

@@ -19,8 +19,9 @@ from service.store import connect, transaction
 from service.work import Work, run_of
 
 OPEN = "status IN ('queued', 'running')"
+KEY = "tenant = ? AND ticket = ?"
 AT_ONCE = 16  # tickets
-A_FLOW = 5  # steps, as a rule
+A_FLOW = 6  # steps, as a rule
 REASONS = {CLARIFY: "what is it about?", PEOPLE: "a person will see to it"}
 
 
@@ -47,7 +48,6 @@ class Desk:
         ):
             self.tool(Tool(name, about, arguments, partial(self.call, name), gives))
         self.handler(self._take)
-        self.handler(self._conclude, priority=1_000, always=True)
         plugins.load(settings.plugins_dir, self)
 
     # ------------------------------------------------------------------------------------ what plug-ins may add
@@ -87,8 +87,7 @@ class Desk:
     def cancel(self, ticket: dict) -> None:
         """Nothing more is done for it."""
         number = ticket["number"]
-        ended = self.db.execute(f"UPDATE tickets SET status = 'cancelled' WHERE number = ? AND {OPEN}", (number,))
-        if ended.rowcount:
+        if self._end(ticket, {"status": "cancelled", "reason": "it was cancelled"}):
             if tree := self._trees.get(number):
                 tree.cancel()
             if task := self._tasks.get(number):
@@ -98,7 +97,7 @@ class Desk:
         async with self._places:
             row = self.db.execute(f"SELECT * FROM tickets WHERE number = ? AND {OPEN}", (number,)).fetchone()
             if row is not None:
-                await self._chain.handle(dict(row))
+                self._end(dict(row), await self._chain.handle(dict(row)))
 
     async def _take(self, ticket: dict) -> dict:
         """The desk's own handler: route it, and run the flows that it takes."""
@@ -135,14 +134,16 @@ class Desk:
         self.runs.expect(run, self.runs.progress(run)[0])
         return next((outcome for outcome in outcomes if outcome["status"] != "done"), {"status": "done"})
 
-    async def _conclude(self, ticket: dict, outcome: dict) -> None:
-        """For compliance, whatever became of it: what no flow has recorded is recorded here."""
-        values = (outcome["status"], outcome.get("reason", ""))
+    def _end(self, ticket: dict, outcome: dict) -> bool:
+        """Note what became of it, and record it for each route that no flow has recorded; False if it had ended."""
+        key, end = (ticket["tenant"], ticket["id"]), (outcome["status"], outcome.get("reason", ""))
         with transaction(self.db):
-            ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}"
-            if self.db.execute(ours, (*values, ticket["number"])).rowcount:
-                self.db.execute(
-                    "INSERT INTO records (tenant, ticket, route, status, reason) SELECT ?1, ?2, '', ?3, ?4 "
-                    "WHERE NOT EXISTS (SELECT 1 FROM records WHERE tenant = ?1 AND ticket = ?2)",
-                    (ticket["tenant"], ticket["id"], *values),
-                )
+            ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN} RETURNING routes"
+            row = self.db.execute(ours, (*end, ticket["number"])).fetchone()
+            if row is not None:
+                known = {each["route"] for each in self.db.execute(f"SELECT route FROM records WHERE {KEY}", key)}
+                rest = [name for name in json.loads(row["routes"]) if name not in known] or [""] * (not known)
+                told = [(*key, name, *end) for name in rest]
+                columns = "tenant, ticket, route, status, reason"
+                self.db.executemany(f"INSERT INTO records ({columns}) VALUES (?, ?, ?, ?, ?)", told)
+        return row is not None

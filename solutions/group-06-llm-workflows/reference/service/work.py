@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from service.clients import Llm, Refused, Unavailable
 from service.patterns.steps import Runs
@@ -33,6 +35,12 @@ class Work:
     def policy(self, fare_cents: int) -> int:
         return self._strategies.decide(self.ticket["tenant"], fare_cents)
 
+    async def keep(self, name: str, make: Callable[[], Any]) -> Any:
+        async def once(key: str) -> Any:
+            return make()
+
+        return await self._step(name, once)
+
     async def book(self, kind: str, amount_cents: int) -> None:
         args = {"booking": self.ticket["booking"], "kind": kind, "amount_cents": amount_cents}
         await self.use("ledger", args)
@@ -40,7 +48,7 @@ class Work:
     async def use(self, tool: str, args: dict) -> dict:
         """What a tool gives. It is known by its name and arguments: the same once more is not done once more."""
         tenant = self.ticket["tenant"]
-        call = self.tools.known[tool].call
+        call, args = self.tools.known[tool].call, self._ours(tool, args)
         try:
             name = f"{tool} {json.dumps(args, sort_keys=True)}"
             return await self._step(name, lambda key: call(args, tenant, key))
@@ -56,6 +64,8 @@ class Work:
     async def mail(self, lines: list[str]) -> None:
         facts = "\n".join(f"- {line}" for line in lines)
         messages = [{"role": "user", "content": f"Write a mail about {self.ticket['booking']}.\n{facts}"}]
+        mail, tools = self.tools.known["mail"], Tools()
+        tools.add(replace(mail, call=lambda args, tenant, key: mail.call(self._ours("mail", args), tenant, key)))
         for attempt in range(TRIES):
             said = await self.ask(f"draft {attempt}", messages, ["mail"])
             calls = said.get("tool_calls")
@@ -64,7 +74,7 @@ class Work:
                 continue
 
             async def invoke(key: str, calls: list = calls) -> list:
-                results = await self.tools.invoke_all(calls[:1], self.ticket["tenant"], key)
+                results = await tools.invoke_all(calls[:1], self.ticket["tenant"], key)
                 return [[each.id, each.ok, each.content] for each in results]
 
             results = await self._step(f"send {attempt}", invoke)
@@ -82,6 +92,11 @@ class Work:
             "WHERE NOT EXISTS (SELECT 1 FROM records WHERE tenant = ?1 AND ticket = ?2 AND route = ?3)",
             values,
         )
+
+    def _ours(self, tool: str, args: dict) -> dict:
+        """The arguments, for the booking of the ticket, whichever a letter or a model has named."""
+        kinds = self.tools.known[tool].arguments.items()
+        return {**args, **{name: self.ticket["booking"] for name, kind in kinds if kind == "booking"}}
 
     async def _step(self, name, work):
         return await self._runs.step(self.run, f"{self.route}: {name}", work)

@@ -66,7 +66,14 @@ def make_desk(settings) -> SimpleNamespace:
             return await step(name, lambda key: llm.chat(messages, tenant=ticket["tenant"], key=key, tools=told))
 
         async def send(calls, key):
-            return [tuple(result) for result in await tools.invoke_all(calls, ticket["tenant"], key)]
+            async def checked(args, tenant, key):
+                if args["booking"] != ticket["booking"]:
+                    raise ValueError(f"the booking is {ticket['booking']}")
+                return await tools.known["mail"].call(args, tenant, key)
+
+            only = Tools()
+            only.add(tools.known["mail"]._replace(call=checked))
+            return [tuple(result) for result in await only.invoke_all(calls, ticket["tenant"], key)]
 
         async def mail(lines):
             facts = "\n".join(f"- {line}" for line in lines)
@@ -84,6 +91,12 @@ def make_desk(settings) -> SimpleNamespace:
                     messages.append({"role": "user", "content": "That was an error: call mail."})
             raise Failed("no mail")
 
+        async def keep(name, make):
+            async def made(key):
+                return make()
+
+            return await step(name, made)
+
         async def book(kind, amount_cents):
             await use("ledger", {"booking": ticket["booking"], "amount_cents": amount_cents, "kind": kind})
 
@@ -92,7 +105,8 @@ def make_desk(settings) -> SimpleNamespace:
 
         return SimpleNamespace(
             look_up=lambda tool: use(tool, {"booking": ticket["booking"]}),
-            policy=partial(strategies.decide, ticket["tenant"]), book=book, mail=mail, record=note, ask=ask, use=use, tools=tools, failed=Failed,
+            policy=partial(strategies.decide, ticket["tenant"]), book=book, mail=mail, record=note, ask=ask, use=use,
+            keep=keep, tools=tools, failed=Failed,
         )  # fmt: skip
 
     async def special(ticket, work) -> dict:
@@ -127,11 +141,16 @@ def make_desk(settings) -> SimpleNamespace:
         bad = [end for end in ends if end["status"] != "done"]
         return bad[0] if bad else {"status": "done"}
 
-    async def conclude(ticket, outcome) -> None:
+    def conclude(ticket, outcome) -> None:
         with transaction(db):
             values = (outcome["status"], outcome.get("reason", ""), ticket["number"])
             if db.execute(f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}", values).rowcount:
-                record(ticket, "", outcome)
+                (ways,) = db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],)).fetchone()
+                for way in [way for way in json.loads(ways) if way in flows] or [""]:
+                    record(ticket, way, outcome)
+
+    async def offer(ticket) -> None:
+        conclude(ticket, await chain.handle(ticket))
 
     async def loop() -> None:
         under_way: dict = {}
@@ -144,21 +163,21 @@ def make_desk(settings) -> SimpleNamespace:
                         under_way.pop(number).cancel()
                 for row in rows:
                     if row["number"] not in under_way and len(under_way) < 16:
-                        under_way[row["number"]] = asyncio.create_task(chain.handle(dict(row)))
+                        under_way[row["number"]] = asyncio.create_task(offer(dict(row)))
                 await asyncio.sleep(PAUSE)
         finally:
             for task in under_way.values():
                 task.cancel()
 
     def cancel(ticket) -> None:
-        db.execute(f"UPDATE tickets SET status = 'cancelled' WHERE number = ? AND {OPEN}", (ticket["number"],))
+        conclude(ticket, {"status": "cancelled", "reason": "somebody wanted that"})
         if ticket["number"] in trees:
             trees[ticket["number"]].cancel()
 
     def progress(ticket) -> dict:
         done, size = runs.progress(run_of(ticket))
         if ticket["status"] in ("queued", "running"):
-            size = max(done + 1, 1 + 5 * len(json.loads(ticket["routes"]) or [1]))
+            size = max(done + 1, 1 + 6 * len(json.loads(ticket["routes"]) or [1]))
         return {"done": done, "of": size}
 
     desk = SimpleNamespace(
@@ -171,6 +190,5 @@ def make_desk(settings) -> SimpleNamespace:
     for name, (about, arguments, gives) in TOOLS.items():
         desk.tool(Tool(name, about, arguments, partial(gateway.call, name), gives))
     desk.handler(take)
-    desk.handler(conclude, priority=10_000, always=True)
     plugins.load(settings.plugins_dir, desk)
     return desk

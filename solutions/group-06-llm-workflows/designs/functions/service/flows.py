@@ -47,6 +47,14 @@ FLOWS = [
 ]  # fmt: skip
 
 
+def own(steps: list, booking: str) -> list:
+    """A plan in which each booking is the ticket's; or a BadPlan."""
+    for step in steps:
+        if any(of == "booking" and step.args[name] != booking for name, of in step.of.items()):
+            raise BadPlan(f"{step.id}: the booking is {booking}")
+    return steps
+
+
 async def planned(ticket, work) -> dict:
     """What fits no type: planned, carried out, and planned anew if that does not work."""
     letter = f"Booking {ticket['booking']}.\n{ticket['text']}"
@@ -56,7 +64,7 @@ async def planned(ticket, work) -> dict:
     for turn in range(4):
         said = (await work.ask(f"plan {turn}", messages, list(work.tools.known.values())))["content"] or "nothing"
         try:
-            await execute(validate(said, work.tools.known), work.use, done)
+            await execute(own(validate(said, work.tools.known), ticket["booking"]), work.use, done)
             return {"status": "done"}
         except (BadPlan, work.failed) as why:
             error = f"error: {why}"

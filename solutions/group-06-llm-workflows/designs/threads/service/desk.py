@@ -21,7 +21,7 @@ from service.work import Cancelled, Case, Work, run_of
 
 OPEN = "status IN ('queued', 'running')"
 THREADS = 16
-A_FLOW = 5  # steps, as a rule
+A_FLOW = 6  # steps, as a rule
 REASONS = {CLARIFY: "what is it about?", PEOPLE: "a person will see to it"}
 ARGUMENTS = {
     "fare": ("the fare that was paid", {"booking": "booking"}, ("fare_cents",)),
@@ -45,7 +45,6 @@ class Desk:
         for name, (about, arguments, gives) in ARGUMENTS.items():
             self.tool(Tool(name, about, arguments, partial(self.call, name), gives))
         self.handler(self._take)
-        self.handler(self._conclude, priority=1_000, always=True)
         plugins.load(settings.plugins_dir, self)
 
     def flow(self, flow: Any) -> None:
@@ -77,7 +76,7 @@ class Desk:
 
     def cancel(self, ticket: dict) -> None:
         """Nothing more is done for it: what is under way is waited for."""
-        self.db.execute(f"UPDATE tickets SET status = 'cancelled' WHERE number = ? AND {OPEN}", (ticket["number"],))
+        self._end(ticket, {"status": "cancelled", "reason": "it was cancelled"})
         if case := self._cases.get(ticket["number"]):
             case.cancel()
 
@@ -87,7 +86,7 @@ class Desk:
         now = self.db.execute(f"SELECT 1 FROM tickets WHERE number = ? AND {OPEN}", (number,)).fetchone()
         try:
             if now:  # a cancellation from here on finds the case
-                asyncio.run(self._chain.handle(dict(row)))
+                self._end(dict(row), asyncio.run(self._chain.handle(dict(row))))
         except Cancelled:
             pass
         finally:
@@ -121,15 +120,15 @@ class Desk:
         self.runs.expect(case.run, self.runs.progress(case.run)[0])
         return next((outcome for outcome in outcomes if outcome["status"] != "done"), {"status": "done"})
 
-    async def _conclude(self, ticket: dict, outcome: dict) -> None:
-        values = (outcome["status"], outcome.get("reason", ""))
-        key = (ticket["tenant"], ticket["id"])
+    def _end(self, ticket: dict, outcome: dict) -> None:
+        """Note what became of it, unless it has ended, and record it for each route that no flow has recorded."""
+        end, key = (outcome["status"], outcome.get("reason", "")), (ticket["tenant"], ticket["id"])
         with transaction(self.db):
             ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}"
-            ended = self.db.execute(ours, (*values, ticket["number"])).rowcount
-            known = self.db.execute("SELECT 1 FROM records WHERE tenant = ? AND ticket = ?", key).fetchone()
-            if ended and not known:
-                self.db.execute("INSERT INTO records VALUES (?, ?, '', ?, ?)", (*key, *values))
+            if self.db.execute(ours, (*end, ticket["number"])).rowcount:
+                routes = self.db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],))
+                for name in json.loads(routes.fetchone()[0]) or [""]:
+                    self.db.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", (*key, name, *end))
 
 
 __all__ = ["Desk", "run_of"]

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from service.clients import Llm, Refused, Unavailable
@@ -54,12 +55,18 @@ class Work:
     def policy(self, fare_cents: int) -> int:
         return self._strategies.decide(self.tenant, fare_cents)
 
+    async def keep(self, name: str, make: Callable[[], Any]) -> Any:
+        async def once(key: str) -> Any:
+            return make()
+
+        return await self._step(name, once)
+
     async def book(self, kind: str, amount_cents: int) -> None:
         await self.use("ledger", {"booking": self.booking, "kind": kind, "amount_cents": amount_cents})
 
     async def use(self, tool: str, args: dict) -> dict:
         try:
-            call = self.tools.known[tool].call
+            call, args = self.tools.known[tool].call, self._ours(tool, args)
             name = f"{tool} {json.dumps(args, sort_keys=True)}"
             return await self._step(name, lambda key: call(args, self.tenant, key))
         except (Refused, Unavailable) as error:
@@ -70,6 +77,10 @@ class Work:
             return self._llm.chat(messages, tenant=self.tenant, key=key, tools=self.tools.described(tools) or None)
 
         return await self._step(name, chat)
+
+    def _ours(self, tool: str, args: dict) -> dict:
+        kinds = self.tools.known[tool].arguments.items()
+        return {**args, **{name: self.booking for name, kind in kinds if kind == "booking"}}
 
     async def mail(self, lines: list[str]) -> None:
         facts = "".join(f"\n- {line}" for line in lines)
@@ -91,7 +102,9 @@ class Work:
         raise Failed("the model writes no mail")
 
     async def _send(self, call: dict, key: str) -> list:
-        result = await self.tools.invoke(call, self.tenant, key)
+        mail, tools = self.tools.known["mail"], Tools()
+        tools.add(replace(mail, call=lambda args, tenant, key: mail.call(self._ours("mail", args), tenant, key)))
+        result = await tools.invoke(call, self.tenant, key)
         return [result.id, result.ok, result.content]
 
     async def record(self, outcome: dict) -> None:

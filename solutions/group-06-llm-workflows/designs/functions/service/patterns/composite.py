@@ -14,11 +14,15 @@ def Step(name: str, work, cost: int = 1) -> SimpleNamespace:
     async def run() -> None:
         if state.done or state.cancelled:
             return
-        state.task = asyncio.get_running_loop().create_task(work())
+        if state.task is None or state.task.done():
+            state.task = asyncio.get_running_loop().create_task(attempt())
         await asyncio.wait([state.task])
         if not state.task.cancelled():
             state.task.result()
-            state.done = True
+
+    async def attempt() -> None:
+        await work()
+        state.done = True
 
     async def guarded() -> None:
         try:

@@ -6,8 +6,9 @@ from collections import namedtuple
 
 from service.patterns.tools import IS
 
-Planned = namedtuple("Planned", "id tool args")
-USE = re.compile(r"\$(\w+)\.(\w+)")
+Planned = namedtuple("Planned", "id tool args of")
+NAME = "[a-zA-Z][a-zA-Z0-9_]*"
+USE = re.compile(rf"\$({NAME})\.({NAME})")
 
 
 class BadPlan(ValueError):
@@ -22,11 +23,12 @@ def sure(holds, why: str) -> None:
 def read(text: str) -> list:
     try:
         steps = json.loads(text)["steps"]
-        found = [(Planned(step["id"], step["tool"], step["args"]), list(step.get("after") or ())) for step in steps]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        found = [(Planned(step["id"], step["tool"], step["args"], {}), list(step.get("after") or ())) for step in steps]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise BadPlan("that is no plan") from None
     for step, after in found:
-        sure(isinstance(step.id, str) and isinstance(step.tool, str) and isinstance(step.args, dict), "that is no step")
+        sure(isinstance(step.id, str) and re.fullmatch(NAME, step.id), "an id is a word")
+        sure(isinstance(step.tool, str) and isinstance(step.args, dict), "that is no step")
         sure(all(isinstance(each, str) for each in after), "after is a list of ids")
     return found
 
@@ -47,13 +49,14 @@ def validate(text: str, tools, budget: int = 8) -> list:
         sure(step.args.keys() == tool.arguments.keys(), f"{tool.name} takes exactly {sorted(tool.arguments)}")
         for name, of in tool.arguments.items():
             given = [field in tools[steps[ident].tool].gives for ident, field in uses.get(name, ())]
-            sure(all(given) if given else IS[of](step.args[name]), f"{step.id}: {name} is no {of}")
+            alone = of == "text" or USE.fullmatch(str(step.args[name]))
+            sure(alone and all(given) if given else IS[of](step.args[name]), f"{step.id}: {name} is no {of}")
     order: list = []
     while len(order) < len(steps):
         ready = [each for each in steps if each not in order and waits[each] <= {*order}]
         sure(ready, "steps wait for each other")
         order += ready
-    return [steps[each] for each in order]
+    return [steps[each]._replace(of=tools[steps[each].tool].arguments) for each in order]
 
 
 async def execute(steps, call, done: dict) -> dict:
@@ -62,11 +65,15 @@ async def execute(steps, call, done: dict) -> dict:
     def filled(value):
         if not isinstance(value, str):
             return value
+        for ident, field in USE.findall(value):
+            sure(field in gave[ident], f"{ident} gave no {field}")
         alone = USE.fullmatch(value)
         return gave[alone[1]][alone[2]] if alone else USE.sub(lambda use: str(gave[use[1]][use[2]]), value)
 
     for step in steps:
         args = {name: filled(value) for name, value in step.args.items()}
+        for name, value in args.items():
+            sure(IS[step.of[name]](value), f"{step.id}: {name} is no {step.of[name]}")
         what = step.tool + json.dumps(sorted(args.items()))
         gave[step.id] = done[what] if what in done else done.setdefault(what, await call(step.tool, args))
     return gave

@@ -8,24 +8,34 @@ class Held(Exception):
     """Not without a person."""
 
 
-def checked(entry, lines) -> None:
+def checked(entry, lines) -> str:
+    """What is wrong; "" if nothing."""
     if entry is not None:
         kind, cents = entry
         if isinstance(cents, bool) or not isinstance(cents, int) or not kind or not 0 < cents <= LIMIT:
-            raise Held(f"an entry of {cents!r}")
-    if not lines or not all(isinstance(line, str) and line.strip() for line in lines):
-        raise Held("an empty mail")
+            return f"an entry of {cents!r}"
+    if not isinstance(lines, (list, tuple)) or not lines:
+        return "no lines"
+    if not all(isinstance(line, str) and line.strip() for line in lines):
+        return "an empty mail"
     if any(word in line.casefold() for line in lines for word in NEVER):
-        raise Held("a mail that says too much")
+        return "a mail that says too much"
+    return ""
 
 
 async def acted(flow, ticket, work) -> None:
     facts = {}
     for tool in flow.look_ups(ticket):
         facts[tool] = await work.look_up(tool)
-    entry = flow.decide(ticket, facts, work.policy)
-    lines = flow.write(ticket, facts, entry)
-    checked(entry, lines)
+
+    def decided() -> list:
+        entry = flow.decide(ticket, facts, work.policy)
+        lines = flow.write(ticket, facts, entry)
+        return [checked(entry, lines), entry, lines]
+
+    objection, entry, lines = await work.keep("decided", decided)
+    if objection:
+        raise Held(objection)
     if entry is not None:
         await work.book(*entry)
     await work.mail(lines)
@@ -35,9 +45,10 @@ class Sealed(type):
     """Classes of which only the first may have a `run`."""
 
     def __new__(cls, name, bases, names):
-        if bases and "run" in names:
+        made = super().__new__(cls, name, bases, names)
+        if bases and made.run is not Flow.run:
             raise TypeError(f"{name}: run is the same for all flows")
-        return super().__new__(cls, name, bases, names)
+        return made
 
 
 class Flow(metaclass=Sealed):

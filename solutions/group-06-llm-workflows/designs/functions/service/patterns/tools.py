@@ -24,11 +24,15 @@ def refusal(tool, args) -> str:
     return "; ".join(f"{name}: this is no {of}" for name, of in tool.arguments.items() if not IS[of](args[name]))
 
 
+def sane(constant):
+    raise ValueError(f"{constant} is no number")
+
+
 def Tools(most: int = 2_000) -> SimpleNamespace:
     known: dict = {}
 
     def result(ident, ok, value) -> ToolResult:
-        text = json.dumps(value)
+        text = json.dumps(value, allow_nan=False)
         size = most
         while len(text) > most:
             size = size * 3 // 4
@@ -37,13 +41,14 @@ def Tools(most: int = 2_000) -> SimpleNamespace:
         return ToolResult(ident, ok, text)
 
     async def invoke(call, tenant, key) -> ToolResult:
-        ident = call["id"]
+        ident = call.get("id", "") if isinstance(call, dict) else ""
         try:
             name, text = call["function"]["name"], call["function"]["arguments"]
-            wrong = refusal(known[name], args := json.loads(text)) if name in known else f"there is no {name[:40]}"
+            args = json.loads(text, parse_constant=sane)
+            wrong = refusal(known[name], args) if name in known else f"there is no {name[:40]}"
             if wrong:
                 return result(ident, False, {"error": wrong})
-            return result(ident, True, await known[name].call(args, tenant, f"{key}:{ident}"))
+            return result(ident, True, await known[name].call(args, tenant, f"{len(key)}:{key}:{ident}"))
         except Exception as error:
             return result(ident, False, {"error": repr(error)})
 

@@ -29,19 +29,25 @@ class Step:
         self._task: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
-        """Do it, once: when it is done, or cancelled, there is nothing to do. What the work raises passes on.
+        """Do it, once: when it is done, or cancelled, there is nothing to do; while it is under way, whoever else runs
+        it waits for that. What the work raises passes on, and it is not done.
 
-        If it is cancelled meanwhile, the work gets a CancelledError, and this returns.
+        If it is cancelled meanwhile, the work gets a CancelledError, and this returns. If who waits for it is
+        cancelled, that stops the work, and passes on.
         """
         if self._done or self._cancelled:
             return
-        self._task = asyncio.ensure_future(self._work())
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._attempt())
         try:
             await self._task
-            self._done = True
         except asyncio.CancelledError:
             if not self._cancelled:
                 raise
+
+    async def _attempt(self) -> None:
+        await self._work()
+        self._done = True
 
     def cost(self) -> int:
         return self._cost

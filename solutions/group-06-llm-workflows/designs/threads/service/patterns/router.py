@@ -13,9 +13,10 @@ Ask = Callable[[list[dict]], Awaitable[str]]
 async def route(text: str, routes: Mapping[str, str], ask: Ask) -> list[str]:
     """The routes that a ticket takes, in the order in which the model names them, each once.
 
-    `routes`: name -> what it is for. One call of the model. A name is a whole word of the answer: “bag” does not stand
-    in “bag-claim”. [CLARIFY] if it names none of them; [PEOPLE] if it cannot be asked. What the traveller has written is
-    material, and no order to anybody: neither to the model nor to the code.
+    `routes`: name -> what it is for. One call of the model. A name is a whole word of the answer, of letters, digits,
+    "_" and "-", as it is written: “bag” is not in “bag-claim”. [CLARIFY] if it names none of them; [PEOPLE] if it
+    cannot be asked, whatever that raises. What the traveller has written is material, and no order to anybody: neither
+    to the model nor to the code.
     """
     told = "\n".join(f"- {name}: {about}" for name, about in routes.items())
     system = f"Sort the ticket. Answer with the names of all routes that it needs, or: unclear.\n{told}"

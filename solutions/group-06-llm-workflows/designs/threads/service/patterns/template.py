@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 LIMIT = 100_000
-"""Cents that a flow may book without a person."""
+"""Cents that a flow may book without a person. What is planned (`special`) holds and informs, and has no limit."""
 
 NEVER = ("guarantee", "promise", "liable")
-"""What no mail of ours may say, in whatever letters: Legal is firm on that."""
+"""What no mail of a flow may say, in whatever letters: Legal is firm on that."""
 
 
 class Work(Protocol):
@@ -18,6 +18,10 @@ class Work(Protocol):
 
     def policy(self, fare_cents: int) -> int:
         """What the tenant gives back of a fare: the strategy that he has chosen."""
+
+    async def keep(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make()` returns, as JSON has it. It is called once for a name: a run that is taken up again gets what
+        was kept."""
 
     async def book(self, kind: str, amount_cents: int) -> None:
         """An entry in the ledger."""
@@ -33,9 +37,9 @@ class Flow:
     """A ticket type. A subclass has a name, says what it is about, and overrides the hooks that it needs: no other
     method.
 
-    A subclass that has a `run` of its own is refused with a TypeError, when it is made. One that has an `__init__`,
-    and forgets super().__init__(), works all the same; so does one that happens to have other methods, whatever they
-    are called.
+    A subclass that has another `run`, of its own or from a mixin, is refused with a TypeError, when it is made. One
+    that has an `__init__`, and forgets super().__init__(), works all the same; so does one that happens to have other
+    methods, whatever they are called, and whatever it is called itself.
     """
 
     name: str = ""
@@ -43,7 +47,7 @@ class Flow:
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        if "run" in cls.__dict__:
+        if cls.run is not Flow.run:
             raise TypeError(f"{cls.__name__} overrides run, which is the same for all flows: override the hooks")
 
     def look_ups(self, ticket: dict) -> list[str]:
@@ -61,28 +65,37 @@ class Flow:
     async def run(self, ticket: dict, work: Work) -> dict:
         """Look up, decide, write, check; then book (if there is an entry), mail, record. Returns the outcome.
 
-        The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; there is at least one
-        line, all lines are text and none is empty, and none says what is NEVER said. If not: {"status": "held",
-        "reason": …}, and nothing is booked or mailed. Whatever raises, in a hook or in `work`: {"status": "failed",
-        "reason": …}. Else {"status": "done"}. It is recorded, whatever it is, and once.
+        The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; lines are a list (one
+        text is none) of at least one, all are text and none is empty, and none says what is NEVER said. If not:
+        {"status": "held", "reason": …}, and nothing is booked or mailed. What is decided and checked is kept
+        (`work.keep`) before any of it is done: taken up again, a run does what it had decided, whatever a hook would
+        say now. Whatever raises, in a hook or in `work`: {"status": "failed", "reason": …}. Else {"status": "done"}.
+        It is recorded, whatever it is, and once. What `work.record` raises passes on: nobody may think it recorded.
         """
         try:
-            outcome = await self.__attempt(ticket, work)
+            outcome = await _attempt(self, ticket, work)
         except Exception as error:
             outcome = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         await work.record(outcome)
         return outcome
 
-    async def __attempt(self, ticket: dict, work: Work) -> dict:
-        facts = {tool: await work.look_up(tool) for tool in self.look_ups(ticket)}
-        entry = self.decide(ticket, facts, work.policy)
-        lines = self.write(ticket, facts, entry)
-        if objection := _objection(entry, lines):
-            return {"status": "held", "reason": objection}
-        if entry is not None:
-            await work.book(*entry)
-        await work.mail(lines)
-        return {"status": "done"}
+
+async def _attempt(flow: Flow, ticket: dict, work: Work) -> dict:
+    facts = {tool: await work.look_up(tool) for tool in flow.look_ups(ticket)}
+
+    def decide() -> dict:
+        entry = flow.decide(ticket, facts, work.policy)
+        lines = flow.write(ticket, facts, entry)
+        objection = _objection(entry, lines)
+        return {"held": objection} if objection else {"entry": entry, "lines": lines}
+
+    decision = await work.keep("decision", decide)
+    if "held" in decision:
+        return {"status": "held", "reason": decision["held"]}
+    if decision["entry"] is not None:
+        await work.book(*decision["entry"])
+    await work.mail(decision["lines"])
+    return {"status": "done"}
 
 
 def _objection(entry: Any, lines: Any) -> str:
@@ -91,7 +104,9 @@ def _objection(entry: Any, lines: Any) -> str:
         kind, cents = entry
         if not kind or type(cents) is not int or not 1 <= cents <= LIMIT:
             return f"an entry of {cents!r} cents"
-    if not lines or not all(isinstance(line, str) and line.strip() for line in lines):
+    if not isinstance(lines, list | tuple) or not lines:
+        return "a mail without lines"
+    if not all(isinstance(line, str) and line.strip() for line in lines):
         return "a mail that says nothing"
     said = [word for word in NEVER for line in lines if word in line.lower()]
     return f"a mail that says {said[0]!r}" if said else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMATS = {
-    "booking": "two capital letters and four digits",
+    "booking": "two capital letters and four digits, of A to Z and 0 to 9",
     "euros": "whole cents, 0 or more",
     "text": "text, not empty",
 }
@@ -52,15 +52,16 @@ class Tools:
         or refuse the call, both are right. `tenant` is ours to say, never the model's. The tool's key is made of
         `key` and the call's id: the same for the same, and another for another.
 
-        It raises nothing. A call that cannot be made, and a tool that raises, is a result that is not ok, with
-        {"error": …} that says what is wrong. A result that is longer than `most` is cut so that it is JSON all the
-        same, and says that it was cut ("truncated": true); a shorter one is whole.
+        It raises nothing, whatever the call is. A call that cannot be made, and a tool that raises or gives what JSON
+        cannot say (NaN and Infinity are no JSON), is a result that is not ok, with {"error": …} that says what is
+        wrong. A result of either kind that is longer than `most` is cut so that it is JSON all the same, and says that
+        it was cut ("truncated": true); a shorter one is whole.
         """
-        ident = str(call.get("id", ""))
+        ident = str(call.get("id", "")) if isinstance(call, dict) else ""
         try:
             function = call["function"]
-            args = self.checked(function["name"], json.loads(function["arguments"]))
-            found = await self.known[function["name"]].call(args, tenant, f"{key}/{ident}")
+            args = self.checked(function["name"], json.loads(function["arguments"], parse_constant=_no_json))
+            found = await self.known[function["name"]].call(args, tenant, json.dumps([key, ident]))
             return ToolResult(ident, True, self._short(found))
         except Exception as error:
             return ToolResult(ident, False, self._short({"error": f"{type(error).__name__}: {error}"}))
@@ -86,7 +87,7 @@ class Tools:
         return [_described(self.known[name]) for name in names]
 
     def _short(self, value: dict) -> str:
-        text = json.dumps(value)
+        text = json.dumps(value, allow_nan=False)
         if len(text) <= self._most:
             return text
         keep = self._most - 80
@@ -98,11 +99,15 @@ class Tools:
             keep -= max(1, (len(short) - self._most) // 2)
 
 
+def _no_json(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def is_of(value: Any, kind: str) -> bool:
     """Has the value this format?"""
     match kind:
         case "booking":
-            return isinstance(value, str) and re.fullmatch(r"[A-Z]{2}\d{4}", value) is not None
+            return isinstance(value, str) and re.fullmatch("[A-Z]{2}[0-9]{4}", value) is not None
         case "euros":
             return type(value) is int and value >= 0
     return isinstance(value, str) and bool(value.strip())
