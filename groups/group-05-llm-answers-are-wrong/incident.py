@@ -179,6 +179,11 @@ class Ends:
         return 100 * sum(each.is_given for each in self.answerable) / max(1, len(self.answerable))
 
 
+def told(asked: Sequence[Asked], most: int = 4) -> list[tuple[float, str]]:
+    """The story of a red test: what was asked, answered, and true."""
+    return [(each.answer.asked, each.line()) for each in asked[:most]]
+
+
 def corpus_of(scene: Scene, **rest: Any) -> Corpus:
     """The corpus of this run, and its questions."""
     return corpus.make(scene.rng("corpus"), **rest)
@@ -263,7 +268,7 @@ class Morning:
                 Figure("wrong, of those with an answer", ends.percent("wrong"), "%", 2.0, "at_most"),
                 Figure("wrong, and the source cited says so", len(superseded(ends, documents)), "", 0.0, "at_most"),
                 Figure("made up, of those without an answer", ends.percent("invented"), "%", 0.0, "at_most"),
-                Figure("read for a question", house.tokens(len(ends.asked)), "tokens", 160.0, "at_most"),
+                Figure("read for a question", house.tokens(len(ends.asked)), "tokens", 250.0, "at_most"),
             ),
             bars=(Bars("What became of them", "questions", ENDS, tuple(rows)),),
         )

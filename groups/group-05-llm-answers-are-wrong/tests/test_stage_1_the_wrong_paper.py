@@ -8,16 +8,11 @@ from datetime import date, timedelta
 
 import pytest
 from grader.plugin import expect
-from grader.world import corpus, model
+from grader.world import corpus, tokenizer
 
 pytestmark = pytest.mark.stage(1)
 
 FAR = 200  # euros: no misreading is so wrong
-
-
-def told(asked, most=4):
-    """A story: what was asked, answered, and true."""
-    return [(each.answer.asked, each.line()) for each in asked[:most]]
 
 
 @pytest.mark.pattern("naive-rag")
@@ -50,19 +45,19 @@ def test_an_edit_is_seen(scene, incident):
     before, after, without, later, still = house.run(play)
     stale = [new for new, old in zip(after, before, strict=False) if old.question.sentence in new.prompt]
     sees = f"{len(edited)} fees are edited, and for {len(stale)} of them the model is still given the old one"
-    expect("stale", len(stale), at_most=0, unit="answers", code="stale", sees=sees, story=told(stale))
+    expect("stale", len(stale), at_most=0, unit="answers", code="stale", sees=sees, story=incident.told(stale))
     gone = [each for each in without if each.is_given]
     sees = f"{len(deleted)} documents are deleted, and {len(gone)} of them are still read"
-    expect("deleted", len(gone), at_most=0, unit="answers", code="stale", sees=sees, story=told(gone))
+    expect("deleted", len(gone), at_most=0, unit="answers", code="stale", sees=sees, story=incident.told(gone))
     right = [each for each in after if each.end == "right"]
     sees = f"{len(edited)} fees are edited, and {len(right)} of them are answered as they are now"
-    expect("edited", len(right), at_least=2, unit="answers", code="stale", sees=sees, story=told(after))
+    expect("edited", len(right), at_least=2, unit="answers", code="stale", sees=sees, story=incident.told(after))
     right = [each for each in later if each.end == "right"]
     sees = f"the assistant is started anew, and of {len(later)} questions {len(right)} are answered right"
-    expect("restarted", len(right), at_least=2, unit="answers", code="forgotten", sees=sees, story=told(later))
+    expect("restarted", len(right), at_least=2, unit="answers", code="forgotten", sees=sees, story=incident.told(later))
     gone = [each for each in still if each.is_given]
     sees = f"the assistant is started anew, and {len(gone)} documents are read that were deleted before"
-    expect("undeleted", len(gone), at_most=0, unit="answers", code="stale", sees=sees, story=told(gone))
+    expect("undeleted", len(gone), at_most=0, unit="answers", code="stale", sees=sees, story=incident.told(gone))
 
 
 def _other(rule, more):
@@ -172,7 +167,7 @@ def test_a_piece_can_be_understood_alone(scene, incident, probes):
             elif whole[0]["header"] != header:
                 wrong.append(("header", f"{fact!r} stands below {header!r}, and its chunk's header is {whole[0]['header']!r}"))
         paragraphs = [part.strip() for part in text.split("\n\n") if part.strip() and not part.strip().startswith("#")]
-        sizes = [model.tokens(part) for part in paragraphs]
+        sizes = [tokenizer.count(part) for part in paragraphs]
         for part, size in zip(paragraphs, sizes, strict=True):
             if size <= most and not any(part in chunk["text"] for chunk in chunks):
                 wrong.append(("divided", f"a paragraph of {size} tokens is divided: {part[:60]!r}"))
@@ -205,10 +200,11 @@ def test_deep_in_a_manual(scene, incident):
     missing = [each for each in ends.asked if not each.is_given]
     given = len(ends.asked) - len(missing)
     sees = f"12 fees stand deep in two long documents, and the model is given {given} of them"
-    expect("given", given, at_least=9, unit="fees", code="not-found", sees=sees, story=told(missing))
+    expect("given", given, at_least=9, unit="fees", code="not-found", sees=sees, story=incident.told(missing))
     right = len(ends.of("right"))
     sees = f"12 fees stand deep in two long documents, and {right} questions are answered right"
-    expect("right", right, at_least=7, unit="answers", code="not-found", sees=sees, story=told(ends.of("wrong")))
+    story = incident.told(ends.of("wrong"))
+    expect("right", right, at_least=7, unit="answers", code="not-found", sees=sees, story=story)
 
 
 @pytest.mark.pattern("metadata-first-retrieval")
@@ -289,9 +285,10 @@ def test_one_among_five_hundred(scene, incident):
     found = house.run(play)
     others = [amount for amount in amounts[1:] if f" {amount} euros" in found.prompt]
     sees = f"of 501 documents one holds here and today; the model reads {len(others)} others, and answers: {found.answer.text!r}"
-    expect("others", len(others), at_most=0, unit="documents", code="not-in-force", sees=sees, story=told([found]))
+    story = incident.told([found])
+    expect("others", len(others), at_most=0, unit="documents", code="not-in-force", sees=sees, story=story)
     sees = f"of 501 documents one holds here and today, and the model is not given it; the answer: {found.answer.text!r}"
-    expect("missed", int(not found.is_given), at_most=0, unit="documents", code="not-found", sees=sees, story=told([found]))
+    expect("missed", int(not found.is_given), at_most=0, unit="documents", code="not-found", sees=sees, story=story)
 
 
 @pytest.mark.pattern("metadata-first-retrieval", "chunked-retrieval")
@@ -308,7 +305,9 @@ def test_the_first_rung(scene, incident):
         ):
             paper.append(each)
     sees = f"of {len(ends.asked)} questions, {len(paper)} are answered from a document that does not hold, and cite it"
-    expect("wrong_paper", len(paper), at_most=0, unit="answers", code="wrong-paper", sees=sees, story=told(paper))
+    story = incident.told(paper)
+    expect("wrong_paper", len(paper), at_most=0, unit="answers", code="wrong-paper", sees=sees, story=story)
     right = ends.percent("right")
     sees = f"of the questions that have an answer, {right:.0f} % are answered right"
-    expect("right", right, at_least=65, unit="%", code="wrong-answers", sees=sees, story=told(ends.of("wrong")))
+    story = incident.told(ends.of("wrong"))
+    expect("right", right, at_least=65, unit="%", code="wrong-answers", sees=sees, story=story)

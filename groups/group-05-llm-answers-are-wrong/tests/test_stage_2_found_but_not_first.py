@@ -14,10 +14,6 @@ DEPTH = 50
 READ = 6_000  # tokens that the reranker reads for one question, at most
 
 
-def told(asked, most=4):
-    return [(each.answer.asked, each.line()) for each in asked[:most]]
-
-
 @pytest.mark.pattern("hybrid-retrieval")
 def test_scores_are_not_compared(scene, incident, probes):
     """fuse: what one scorer knows and the other does not is among the first eight, whatever the scores' scale."""
@@ -89,9 +85,9 @@ def test_codes_and_meanings_are_found(scene, incident):
         missing = [each for each in some if not each.is_given]
         share = 100 * (1 - len(missing) / len(some))
         sees = f"of {len(some)} questions {what}, the model is given what they ask for in {share:.0f} %"
-        expect(f"given_{kind}", share, at_least=75, unit="%", code="not-found", sees=sees, story=told(missing))
+        expect(f"given_{kind}", share, at_least=75, unit="%", code="not-found", sees=sees, story=incident.told(missing))
     sees = f"fare {code} is new, and somebody asks for it: the model is not given what its document says"
-    expect("new_fare", int(not late.is_given), at_most=0, unit="questions", code="stale", sees=sees, story=told([late]))
+    expect("new_fare", int(not late.is_given), at_most=0, unit="questions", code="stale", sees=sees, story=incident.told([late]))
 
 
 @pytest.mark.pattern("multi-stage-retrieval")
@@ -144,8 +140,9 @@ def test_a_question_costs_the_same_in_a_larger_library(scene, incident):
     expect("reranked", len(reads), at_least=len(questions), unit="calls", code="not-reranked", sees=sees, about="POST /ask")
     for what, asked in (("small", first), ("large", later)):
         missing = [each for each in asked if not each.is_given]
-        sees = f"in the {what} library, the model is given what is asked for in {len(asked) - len(missing)} of {len(asked)} cases"
-        expect(f"given_{what}", len(asked) - len(missing), at_least=7, unit="questions", code="not-found", sees=sees, story=told(missing))
+        given, story = len(asked) - len(missing), incident.told(missing)
+        sees = f"in the {what} library, the model is given what is asked for in {given} of {len(asked)} cases"
+        expect(f"given_{what}", given, at_least=7, unit="questions", code="not-found", sees=sees, story=story)
 
 
 def _rows(scores):
@@ -225,7 +222,7 @@ def test_no_reranker_no_outage(scene, incident):
     expect("longest", longest, at_most=5.0, unit="s", code="slow-answers", sees=sees, about="POST /ask")
     right = [each for each in asked if each.end == "right"]
     sees = f"the reranker is down, and of {len(asked)} plain questions {len(right)} are answered right"
-    expect("right", len(right), at_least=4, unit="answers", code="wrong-answers", sees=sees, story=told(asked))
+    expect("right", len(right), at_least=4, unit="answers", code="wrong-answers", sees=sees, story=incident.told(asked))
 
 
 @pytest.mark.pattern("hybrid-retrieval", "re-ranking")
@@ -235,7 +232,8 @@ def test_the_second_rung(scene, incident):
     _, ends = incident.morning(scene, made)
     missing = [each for each in ends.answerable if not each.is_given]
     sees = f"of the questions that have an answer, the model is given it in {ends.given:.0f} %"
-    expect("given", ends.given, at_least=90, unit="%", code="not-found", sees=sees, story=told(missing))
+    expect("given", ends.given, at_least=90, unit="%", code="not-found", sees=sees, story=incident.told(missing))
     right = ends.percent("right")
     sees = f"of the questions that have an answer, {right:.0f} % are answered right"
-    expect("right", right, at_least=80, unit="%", code="wrong-answers", sees=sees, story=told(ends.of("wrong")))
+    story = incident.told(ends.of("wrong"))
+    expect("right", right, at_least=80, unit="%", code="wrong-answers", sees=sees, story=story)

@@ -7,15 +7,11 @@ from dataclasses import replace
 
 import pytest
 from grader.plugin import expect
-from grader.world import corpus, model, reader
+from grader.world import corpus, reader, tokenizer
 
 pytestmark = pytest.mark.stage(3)
 
 TOKENS = 250  # that the model reads for one question, on average
-
-
-def told(asked, most=4):
-    return [(each.answer.asked, each.line()) for each in asked[:most]]
 
 
 def _passage(rng, number):
@@ -29,12 +25,12 @@ def test_what_fits_is_packed(scene, incident, probes):
     """room and pack: to the token, whole passages only, the best at the edges."""
     rng = scene.rng("budgets")
     messages = [f"Answer from these: {corpus.filler(rng, 1)}", f"What does fare {corpus.code_names(rng, 1)[0]} cost?"]
-    used = sum(model.tokens(text) + 4 for text in messages)
+    used = sum(tokenizer.count(text) + 4 for text in messages)
     rooms = [[2_000, 64, messages], [used + 64, 64, messages], [used + 65, 64, messages], [100, 64, messages * 9]]
     rooms += [[500, 0, []], [2_000, 300, [""]]]
     due = [2_000 - 64 - used, 0, 1, 0, 500, 2_000 - 300 - 4]
     passages = [_passage(rng, number) for number in range(12)]
-    sizes = [model.tokens(passage) for passage in passages]
+    sizes = [tokenizer.count(passage) for passage in passages]
     cases = [[passages, 100_000], [passages, sum(sizes)], [passages, sum(sizes) - 1], [passages, 0], [[], 500]]
     for count in (1, 2, 3, 5):
         cases += [[passages, sum(sizes[:count])], [passages, sum(sizes[:count]) - 1], [passages[:count], sum(sizes[:count])]]
@@ -43,18 +39,18 @@ def test_what_fits_is_packed(scene, incident, probes):
     house = incident.House(scene)
     seen, packs = house.run(lambda: _both(house, probes, rooms, cases))
     wrong = [
-        f"a window of {window}, {reserve} for the answer, {len(some)} messages of {sum(map(model.tokens, some))} tokens: "
+        f"a window of {window}, {reserve} for the answer, {len(some)} messages of {sum(map(tokenizer.count, some))} tokens: "
         f"{got} are left, and not {right}"
         for (window, reserve, some), got, right in zip(rooms, seen, due, strict=True) if got != right
     ]  # fmt: skip
     for (some, budget), got in zip(cases, packs, strict=True):
         fitting, left = [], budget
         for passage in some:
-            if model.tokens(passage) <= left:
+            if tokenizer.count(passage) <= left:
                 fitting.append(passage)
-                left -= model.tokens(passage)
-        size = sum(map(model.tokens, got))
-        what = f"{len(some)} passages of {sum(map(model.tokens, some))} tokens into {budget}"
+                left -= tokenizer.count(passage)
+        size = sum(map(tokenizer.count, got))
+        what = f"{len(some)} passages of {sum(map(tokenizer.count, some))} tokens into {budget}"
         if size > budget:
             wrong.append(f"{what}: {size} are packed")
         elif any(passage not in some for passage in got) or len(set(got)) < len(got):
@@ -87,7 +83,7 @@ def test_a_long_question_is_not_cut(scene, incident):
     long = []
     for rule, tokens in zip(rules, (300, 900, 1_300, 1_500, 1_750, 1_840), strict=True):
         story = ""
-        while model.tokens(story) < tokens:
+        while tokenizer.count(story) < tokens:
             story += f"So {' '.join(rng.sample(CHATTER, 7))}, {' '.join(rng.sample(CHATTER, 5))}, I. "
         long.append(replace(rule, text=f"{story.strip()} {rule.text}"))
     endless = replace(rules[0], text=f"{corpus.filler(rng, 120)} {rules[0].text}")
@@ -108,7 +104,7 @@ def test_a_long_question_is_not_cut(scene, incident):
     expect("failed", len(failed), at_most=0, unit="questions", code="too-long", sees=sees, about="POST /ask")
     given = [each for each in asked if each.is_given]
     sees = f"of {len(asked)} long questions, {len(given)} reach the model together with what answers them"
-    expect("given", len(given), at_least=4, unit="questions", code="not-found", sees=sees, story=told(asked))
+    expect("given", len(given), at_least=4, unit="questions", code="not-found", sees=sees, story=incident.told(asked))
     fine = beyond.answer.abstained or 400 <= beyond.answer.status < 500
     sees = f"a question that is longer than the window is answered {beyond.answer.told}, {beyond.answer.text[:60]!r}"
     expect("beyond", int(not fine), at_most=0, unit="questions", code="too-long", sees=sees, about="POST /ask")
@@ -138,11 +134,11 @@ def test_less_is_said_and_nothing_else(scene, incident, probes):
         if facts[-1][1] > 1:  # what matters is what it says of the one before
             at, _ = facts[-1]
             scores[at], scores[at + 1] = 0.1, 0.75
-        for most in (0, sum(map(model.tokens, sentences)) // 3, sum(map(model.tokens, sentences))):
+        for most in (0, sum(map(tokenizer.count, sentences)) // 3, sum(map(tokenizer.count, sentences))):
             cases.append([sentences, scores, most])
             due.append(_compressed(sentences, scores, most))
     equal = [f"Charge {letter} is 10 euros." for letter in "ABCDEF"]
-    cases.append([equal, [1.0] * 6, 3 * model.tokens(equal[0])])
+    cases.append([equal, [1.0] * 6, 3 * tokenizer.count(equal[0])])
     due.append(equal[:3])
     cases.append([[], [], 100])
     due.append([])
@@ -158,7 +154,7 @@ def test_less_is_said_and_nothing_else(scene, incident, probes):
         elif lost:
             wrong.append(f"{what}: {lost[0]!r} is gone")
         elif got != right:
-            size = sum(map(model.tokens, got))
+            size = sum(map(tokenizer.count, got))
             wrong.append(f"{what}: {len(got)} sentences are kept, of {size} tokens, and {len(right)} are due, in their order")
     sees = f"of {len(cases)} passages, {len(wrong)} do not say what they said: {wrong[0] if wrong else ''}"
     story = [(0.0, text) for text in wrong[:4]]
@@ -174,7 +170,7 @@ def _compressed(sentences, scores, most):
             together.append([at])
     kept = []
     for places in sorted(together, key=lambda places: -max(scores[at] for at in places)):
-        size = sum(model.tokens(sentences[at]) for at in places)
+        size = sum(tokenizer.count(sentences[at]) for at in places)
         if size <= most or not kept:
             kept += places
             most -= size
@@ -197,4 +193,5 @@ def test_the_third_rung(scene, incident):
     expect("largest", most, at_most=reader.WINDOW - 64, unit="tokens", code="too-long", sees=sees, about="POST /ask")
     right = ends.percent("right")
     sees = f"of the questions that have an answer, {right:.0f} % are answered right"
-    expect("right", right, at_least=80, unit="%", code="wrong-answers", sees=sees, story=told(ends.of("wrong")))
+    story = incident.told(ends.of("wrong"))
+    expect("right", right, at_least=80, unit="%", code="wrong-answers", sees=sees, story=story)
