@@ -149,13 +149,7 @@ def answer(messages: Sequence[tuple[str, str]], salt: int, *, wrong_citation: bo
 
 def embed(text: str) -> list[float]:
     """A vector of unit length, or of zeros when no word is left."""
-    vector = [0.0] * DIMENSIONS
-    for concept in _concepts(tokenizer.cut(text, ENCODED)):
-        if not _is_code(concept):
-            for place, sign in _directions(concept):
-                vector[place] += sign
-    length = math.sqrt(sum(x * x for x in vector)) or 1.0
-    return [round(x / length, 3) for x in vector]
+    return list(_vector(tokenizer.cut(text, ENCODED)))
 
 
 def relevance(query: str, document: str) -> float:
@@ -313,6 +307,17 @@ def _concepts(text: str) -> tuple[str, ...]:
 @lru_cache(8_192)
 def _concept_set(text: str) -> frozenset[str]:
     return frozenset(_concepts(text))
+
+
+@lru_cache(4_096)  # the same documents come in test after test
+def _vector(text: str) -> tuple[float, ...]:
+    vector = [0.0] * DIMENSIONS
+    for concept in _concepts(text):
+        if not _is_code(concept):
+            for place, sign in _directions(concept):
+                vector[place] += sign
+    length = math.sqrt(sum(x * x for x in vector)) or 1.0
+    return tuple(round(x / length, 3) for x in vector)
 
 
 @lru_cache(16_384)

@@ -82,10 +82,10 @@ def test_a_long_question_is_not_cut(scene, incident):
     house = incident.House(scene)
     long = []
     for rule, tokens in zip(rules, (300, 900, 1_300, 1_500, 1_750, 1_840), strict=True):
-        story = ""
-        while tokenizer.count(story) < tokens:
-            story += f"So {' '.join(rng.sample(CHATTER, 7))}, {' '.join(rng.sample(CHATTER, 5))}, I. "
-        long.append(replace(rule, text=f"{story.strip()} {rule.text}"))
+        story = []
+        while sum(map(tokenizer.count, story)) < tokens:
+            story.append(f"So {' '.join(rng.sample(CHATTER, 7))}, {' '.join(rng.sample(CHATTER, 5))}, I.")
+        long.append(replace(rule, text=" ".join([*story, rule.text])))
     endless = replace(rules[0], text=f"{corpus.filler(rng, 120)} {rules[0].text}")
 
     async def play():
@@ -95,19 +95,19 @@ def test_a_long_question_is_not_cut(scene, incident):
     asked, beyond = house.run(play)
     refused = [entry for entry in house.calls(incident.CHAT) if entry.status == 400]
     sees = f"of {len(asked) + 1} long questions, {len(refused)} make a prompt that does not fit the model's window: 400"
-    expect("refused", len(refused), at_most=0, unit="prompts", code="too-long", sees=sees, about="POST /ask")
+    expect("refused", len(refused), at_most=0, unit="prompts", code="too-long", sees=sees, **incident.called(refused))
     cut = [each for each in asked if each.prompt and each.question.text not in each.prompt]
     sees = f"of {len(asked)} long questions, {len(cut)} reach the model without their beginning, or end"
-    expect("cut", len(cut), at_most=0, unit="questions", code="cut", sees=sees, about="POST /ask")
-    failed = [each.answer.told for each in asked if each.answer.status != 200]
-    sees = f"{len(asked)} long questions fit the window, and {len(failed)} are answered {failed[:1]}"
-    expect("failed", len(failed), at_most=0, unit="questions", code="too-long", sees=sees, about="POST /ask")
+    expect("cut", len(cut), at_most=0, unit="questions", code="cut", sees=sees, **incident.told(cut))
+    failed = [each for each in asked if each.answer.status != 200]
+    sees = f"{len(asked)} long questions fit the window, and {len(failed)} of them are not answered"
+    expect("failed", len(failed), at_most=0, unit="questions", code="too-long", sees=sees, **incident.told(failed))
     given = [each for each in asked if each.is_given]
     sees = f"of {len(asked)} long questions, {len(given)} reach the model together with what answers them"
-    expect("given", len(given), at_least=4, unit="questions", code="not-found", sees=sees, story=incident.told(asked))
+    expect("given", len(given), at_least=4, unit="questions", code="not-found", sees=sees, **incident.told(asked))
     fine = beyond.answer.abstained or 400 <= beyond.answer.status < 500
-    sees = f"a question that is longer than the window is answered {beyond.answer.told}, {beyond.answer.text[:60]!r}"
-    expect("beyond", int(not fine), at_most=0, unit="questions", code="too-long", sees=sees, about="POST /ask")
+    sees = f"a question that is longer than the window is answered {beyond.answer.told}, “{beyond.answer.text[:60]}”"
+    expect("beyond", int(not fine), at_most=0, unit="questions", code="too-long", sees=sees, **incident.told([beyond]))
 
 
 EXTRA = ("But it is waived for children.", "It does not apply in summer.", "Not for groups.", "Except on Sundays.",
@@ -150,9 +150,9 @@ def test_less_is_said_and_nothing_else(scene, incident, probes):
         changed = [each for each in got if each not in sentences]
         lost = [each for each in right if each not in got]
         if changed:
-            wrong.append(f"{what}: nobody has said {changed[0]!r}")
+            wrong.append(f"{what}: nobody has said “{changed[0]}”")
         elif lost:
-            wrong.append(f"{what}: {lost[0]!r} is gone")
+            wrong.append(f"{what}: “{lost[0]}” is gone")
         elif got != right:
             size = sum(map(tokenizer.count, got))
             wrong.append(f"{what}: {len(got)} sentences are kept, of {size} tokens, and {len(right)} are due, in their order")
@@ -184,14 +184,16 @@ DEPENDENT = frozenset("It This That These They But Except Unless Not However".sp
 def test_the_third_rung(scene, incident):
     """The morning's questions: 250 tokens are read for each, and 80 % are answered right."""
     made = incident.corpus_of(scene)
-    house, ends = incident.morning(scene, made)
+    house, ends = incident.morning(scene, made, incident.some(scene, made, **incident.RUNG))
     tokens = house.tokens(len(ends.asked))
     sees = f"for one question, the model reads {tokens:.0f} tokens"
-    expect("tokens", tokens, at_most=TOKENS, unit="tokens", code="too-much", sees=sees, about="POST /ask")
-    most = max((entry.tokens_in for entry in house.calls(incident.CHAT)), default=0)
+    calls = sorted(house.calls(incident.CHAT), key=lambda entry: -entry.tokens_in)
+    expect("tokens", tokens, at_most=TOKENS, unit="tokens", code="too-much", sees=sees, **incident.called(calls))
+    most = calls[0].tokens_in if calls else 0
     sees = f"the largest prompt has {most} tokens, and the window is {reader.WINDOW}"
-    expect("largest", most, at_most=reader.WINDOW - 64, unit="tokens", code="too-long", sees=sees, about="POST /ask")
+    calls = incident.called(calls)
+    expect("largest", most, at_most=reader.WINDOW - 64, unit="tokens", code="too-long", sees=sees, **calls)
     right = ends.percent("right")
     sees = f"of the questions that have an answer, {right:.0f} % are answered right"
-    story = incident.told(ends.of("wrong"))
-    expect("right", right, at_least=80, unit="%", code="wrong-answers", sees=sees, story=story)
+    told = incident.told(ends.of("wrong"))
+    expect("right", right, at_least=80, unit="%", code="wrong-answers", sees=sees, **told)

@@ -68,14 +68,14 @@ def test_a_citation_is_looked_up(scene, incident, probes):
     wrong = []
     for (what, _, said, sources), got in zip(cases, seen, strict=False):
         if (got is None) != (sources is None):
-            wrong.append(f"{what}: {said!r} {'is let through' if got else 'is not let through'}")
+            wrong.append(f"{what}: “{said}” {'is let through' if got else 'is not let through'}")
         elif got is not None and (sorted(got[1]) != sorted(sources) or "[" in got[0]):
-            wrong.append(f"{what}: {said!r} is answered as {got[0]!r}, with {got[1]}")
+            wrong.append(f"{what}: “{said}” is answered as “{got[0]}”, with {got[1]}")
         elif got is not None and _squeezed(got[0]) not in (_squeezed(_bare(said)),):
-            wrong.append(f"{what}: {said!r} is answered as {got[0]!r}")
+            wrong.append(f"{what}: “{said}” is answered as “{got[0]}”")
     for said, got in zip(moved, seen[len(cases) :], strict=True):
         if got is not None and got[1] not in (["a#1"],):
-            wrong.append(f"another passage is cited than says it: {said!r} is let through, with {got[1]}")
+            wrong.append(f"another passage is cited than says it: “{said}” is let through, with {got[1]}")
     sees = f"of {len(given)} answers, {len(wrong)} are taken for what they are not: {wrong[0] if wrong else ''}"
     story = [(0.0, text) for text in wrong[:4]]
     expect("misjudged", len(wrong), at_most=0, unit="answers", code="not-grounded", sees=sees, story=story)
@@ -91,13 +91,13 @@ def _bare(said):
 def test_no_wrong_source_reaches_a_traveller(scene, incident):
     """The model cites another source than it used, each time: nobody is shown one that does not say so."""
     made = incident.corpus_of(scene)
-    questions = [*made.of("code"), *made.of("dated")]
+    questions = incident.some(scene, made, code=10, dated=6)
+    documents = {each.id: each for each in made.documents if each.id.startswith(("fare", "terms"))}
     fails = [faults.wrong_citation(0.0, 2_000.0)]
-    house, ends = incident.morning(scene, made, questions, fails=fails)
-    documents = {document.id: document for document in made.documents}
+    _, ends = incident.morning(scene, made, questions, documents.values(), fails=fails)
     bad = [each for each in ends.asked if each.end in ("right", "wrong") and not _is_sourced(each, documents)]
     sees = f"of {len(ends.asked)} questions, {len(bad)} are answered with a source that does not say so, or with none"
-    expect("unsourced", len(bad), at_most=0, unit="answers", code="wrong-source", sees=sees, story=_sources(bad))
+    expect("unsourced", len(bad), at_most=0, unit="answers", code="wrong-source", sees=sees, **_sources(bad))
 
 
 def _is_sourced(each, documents):
@@ -112,11 +112,13 @@ def _is_sourced(each, documents):
     return bool(said) and said <= {amount for quote in quotes for amount in reader.amounts(quote)}
 
 
-def _sources(asked):
-    return [
-        (each.answer.asked, f"{each.question.text}: {each.answer.text!r}, and its sources: {each.answer.citations}"[:200])
-        for each in asked[:4]
-    ]
+def _sources(asked, about="POST /ask"):
+    """A story: what was said, and what was cited for it."""
+    story = []
+    for each in asked[:4]:
+        cited = [f"{citation.get('document')} says “{citation.get('quote')}”" for citation in each.answer.citations]
+        story.append((each.answer.asked, f"told “{each.answer.text}”, and {' and '.join(cited) or 'no source'}"))
+    return {"about": about, "story": story}
 
 
 @pytest.mark.pattern("retrieval-guardrails")
@@ -177,7 +179,7 @@ def test_what_the_model_may_read(scene, incident, probes):
     for ident, reason in due.items():
         got = "" if ident in seen["kept"] else seen["dropped"].get(ident, "nothing at all")
         if got != reason:
-            wrong.append(f"{by_id[ident]['text'][-70:]!r} is {got or 'kept'}, and {reason or 'kept'} is due")
+            wrong.append(f"“{by_id[ident]['text'][-70:]}” is {got or 'kept'}, and {reason or 'kept'} is due")
     order = [each["id"] for each in passages if each["id"] in seen["kept"]]
     if seen["kept"] != order:
         wrong.append("what is kept is not in the order in which it came")
@@ -205,11 +207,11 @@ def test_documents_give_no_orders(scene, incident):
     _, ends = incident.morning(scene, made, rules, [*lures, *documents])
     fooled = [each for each in ends.asked if 0 in reader.amounts(each.answer.text)]
     sees = f"of {len(ends.asked)} questions, {len(fooled)} are answered as a hidden order would have it: 0 euros"
-    expect("fooled", len(fooled), at_most=0, unit="answers", code="injected", sees=sees, story=incident.told(fooled))
+    expect("fooled", len(fooled), at_most=0, unit="answers", code="injected", sees=sees, **incident.told(fooled))
     right = ends.of("right")
     sees = f"six of the documents give orders, and of {len(ends.asked)} plain questions {len(right)} are answered right"
-    story = incident.told(ends.of("abstained"))
-    expect("right", len(right), at_least=6, unit="answers", code="wrong-answers", sees=sees, story=story)
+    told = incident.told(ends.of("abstained"))
+    expect("right", len(right), at_least=6, unit="answers", code="wrong-answers", sees=sees, **told)
 
 
 @pytest.mark.pattern("retrieval-guardrails")
@@ -239,18 +241,18 @@ def test_sources_that_contradict_each_other(scene, incident):
     house = incident.House(scene)
 
     async def play():
-        await house.save([*made.documents, *copies])
+        await house.save([*(document for code in codes for document, _ in made.fares[code]), *copies])
         return [await house.ask_all(some) for some in (twice, agreed, others)]
 
     said, same, beside = house.run(play)
     taken = [each for each in said if each.end != "abstained"]
     sees = f"of {len(said)} fees the documents in force say two different things, and {len(taken)} travellers are told one of them"
-    expect("taken", len(taken), at_most=0, unit="answers", code="contradiction", sees=sees, story=incident.told(taken))
+    expect("taken", len(taken), at_most=0, unit="answers", code="contradiction", sees=sees, **incident.told(taken))
     plain = [*same, *beside]
     right = [each for each in plain if each.end == "right"]
     sees = f"{len(plain)} fees are said twice and alike, or stand beside such ones, and {len(right)} are answered right"
     expect("right", len(right), at_least=len(plain) / 2, unit="answers", code="wrong-answers", sees=sees,
-           story=incident.told(plain))
+           **incident.told(plain))
 
 
 @pytest.mark.pattern("retrieval-guardrails")
@@ -279,32 +281,32 @@ def test_another_tenants_words_stay_his(scene, incident):
     theirs, ours, nobody = house.run(play)
     leaked = [entry for entry in house.provider.log if entry.tenant != "his" and "secret" in entry.prompt]
     sees = f"{len(leaked)} calls for one tenant carry the words of another to the provider"
-    expect("leaked", len(leaked), at_most=0, unit="calls", code="leaked", sees=sees, about="POST /ask")
+    expect("leaked", len(leaked), at_most=0, unit="calls", code="leaked", sees=sees, **incident.called(leaked))
     crossed = [each for each in ours[0::2] + nobody + theirs[1::2] if each.end in ("right", "wrong", "invented")]
     sees = f"{len(crossed)} questions are answered though the tenant has no document that says it"
-    expect("crossed", len(crossed), at_most=0, unit="answers", code="invented", sees=sees, story=incident.told(crossed))
+    expect("crossed", len(crossed), at_most=0, unit="answers", code="invented", sees=sees, **incident.told(crossed))
     own = ours[1::2] + theirs[0::2]
     right = [each for each in own if each.end == "right"]
     sees = f"{len(own)} questions are answered by the asking tenant's own documents, and {len(right)} of them right"
-    expect("right", len(right), at_least=3, unit="answers", code="wrong-answers", sees=sees, story=incident.told(own))
+    expect("right", len(right), at_least=3, unit="answers", code="wrong-answers", sees=sees, **incident.told(own))
 
 
 @pytest.mark.pattern("grounded-generation", "retrieval-guardrails")
 def test_the_fourth_rung(scene, incident):
     """The morning's questions: nothing is invented, one in fifty is wrong, each has its source, and 80 % are right."""
     made = incident.corpus_of(scene)
-    _, ends = incident.morning(scene, made)
+    _, ends = incident.morning(scene, made, incident.some(scene, made, **incident.RUNG, unanswerable=8))
     documents = {document.id: document for document in made.documents}
     invented = ends.of("invented")
     sees = f"of {len(ends.unanswerable)} questions that no document answers, {len(invented)} are answered all the same"
-    story = incident.told(invented)
-    expect("invented", len(invented), at_most=0, unit="answers", code="invented", sees=sees, story=story)
+    told = incident.told(invented)
+    expect("invented", len(invented), at_most=0, unit="answers", code="invented", sees=sees, **told)
     wrong = ends.percent("wrong")
     sees = f"of the questions that have an answer, {wrong:.0f} % are answered wrong"
-    expect("wrong", wrong, at_most=2, unit="%", code="wrong-answers", sees=sees, story=incident.told(ends.of("wrong")))
+    expect("wrong", wrong, at_most=2, unit="%", code="wrong-answers", sees=sees, **incident.told(ends.of("wrong")))
     bad = [each for each in ends.of("right") if not _is_sourced(each, documents)]
     sees = f"of {len(ends.of('right'))} right answers, {len(bad)} have a source that does not say so, or none"
-    expect("unsourced", len(bad), at_most=0, unit="answers", code="wrong-source", sees=sees, story=_sources(bad))
+    expect("unsourced", len(bad), at_most=0, unit="answers", code="wrong-source", sees=sees, **_sources(bad))
     right = ends.percent("right")
     sees = f"of the questions that have an answer, {right:.0f} % are answered right"
-    expect("right", right, at_least=80, unit="%", code="too-shy", sees=sees, story=incident.told(ends.of("abstained")))
+    expect("right", right, at_least=80, unit="%", code="too-shy", sees=sees, **incident.told(ends.of("abstained")))
