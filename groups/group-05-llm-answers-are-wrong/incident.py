@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from grader.outcome import Act, Bars, Figure
@@ -89,7 +90,7 @@ class Asked:
             said = f"answered {self.answer.told}"
         elif not self.answer.text:
             said = "told nothing"
-        where = f"{self.question.region}, {self.question.as_of}"
+        where = f"{self.question.region}, {self.question.as_of or 'today'}"
         return f"{said}, {due} ({where}): {_short(self.question.text)}"
 
 
@@ -135,7 +136,8 @@ class House:
 
     async def ask(self, question: Question, *, tenant: str = TENANT) -> Asked:
         before = len(self.provider.log)
-        body = {"question": question.text, "region": question.region, "as_of": question.as_of}
+        body = {"question": question.text, "region": question.region}
+        body |= {"as_of": question.as_of} if question.as_of else {}
         answer = await self.send("POST", "/ask", tenant=tenant, json=body)
         prompts = [entry.prompt for entry in self.provider.log[before:] if entry.path == CHAT]
         return Asked(question, answer, "\n".join(prompts))
@@ -199,6 +201,11 @@ def called(entries: Sequence[Entry]) -> dict[str, Any]:
         (each.arrived, f"{each.path} is answered {each.status}, for {each.tokens_in:,} tokens") for each in entries[:4]
     ]
     return {"about": ASK, "story": story}
+
+
+def today(house: House) -> str:
+    """The day on which the assistant starts, in UTC."""
+    return datetime.fromtimestamp(house.sim.epoch / 1e9, UTC).date().isoformat()
 
 
 def corpus_of(scene: Scene, **rest: Any) -> Corpus:
@@ -293,7 +300,7 @@ class Morning:
             series=(),
             figures=(
                 Figure("right, of those with an answer", ends.percent("right"), "%", 80.0, "at_least"),
-                Figure("wrong, of those with an answer", ends.percent("wrong"), "%", 2.0, "at_most"),
+                Figure("wrong, of those with an answer", ends.percent("wrong"), "%", 0.0, "at_most"),
                 Figure("wrong, and the source cited says so", len(superseded(ends, documents)), "", 0.0, "at_most"),
                 Figure("made up, of those without an answer", ends.percent("invented"), "%", 0.0, "at_most"),
                 Figure("read for a question", house.tokens(len(ends.asked)), "tokens", 250.0, "at_most"),

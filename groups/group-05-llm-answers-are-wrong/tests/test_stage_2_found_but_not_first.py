@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stage(2)
 
 TOP = 8
 DEPTH = 50
-READ = 6_000  # tokens that the reranker reads for one question, at most
+READ = 4_500  # tokens that the reranker reads for one question, at most
 
 
 @pytest.mark.pattern("hybrid-retrieval")

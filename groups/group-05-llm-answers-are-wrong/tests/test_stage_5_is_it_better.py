@@ -14,8 +14,8 @@ pytestmark = pytest.mark.stage(5)
 def _golden(rng, answerable, unanswerable):
     golden = []
     for number in range(answerable + unanswerable):
-        answer = 5 * rng.randrange(4, 40) if number < answerable else None
-        golden.append({"id": f"q{number}", "answer": answer, "document": f"doc-{number}" if answer else None})
+        answer = 5 * rng.randrange(4, 40) * min(number, 1) if number < answerable else None  # the first is free
+        golden.append({"id": f"q{number}", "answer": answer, "document": None if answer is None else f"doc-{number}"})
     rng.shuffle(golden)
     return golden
 
@@ -212,6 +212,9 @@ def test_the_assistant_judges_itself(scene, incident):
     sees = f"it is told wrong truths, and says of its answers: {_shares(lied.body)}"
     claimed = claimed if _is_number(claimed) else 1.0
     expect("believed", claimed, at_most=0, code="misjudged", sees=sees, **_judged(found, lied))
+    fault = lied.body.get("blame")
+    sees = f"the documents asked for were found, the answers are not as they should be, and to blame is {fault or 'nobody'}"
+    expect("found", int(fault != "generator"), at_most=0, code="misjudged", sees=sees, **_judged(found, lied))
     fault = late.body.get("blame")
     sees = f"the documents that were asked for are gone, and the assistant blames {fault or 'nobody'} ({_shares(late.body)})"
     expect("blamed", int(fault != "retriever"), at_most=0, code="misjudged", sees=sees, **_judged(found, lied, late))
