@@ -230,7 +230,7 @@ def test_no_reranker_no_outage(scene, incident):
     tried = len(house.calls(incident.RERANK))
     sees = "no passage is ever reranked: who has seen question and passage apart decides alone"
     calls = incident.called(house.provider.log[-4:])
-    expect("reranked", tried, at_least=len(questions), unit="calls", code="not-reranked", sees=sees, **calls)
+    expect("reranked", tried, at_least=1, unit="calls", code="not-reranked", sees=sees, **calls)  # or a breaker opens
     longest = max(each.answer.ended - each.answer.asked for each in asked)
     sees = f"the reranker is down, and a question takes {longest:.1f} s"
     expect("longest", longest, at_most=5.0, unit="s", code="slow-answers", sees=sees, about="POST /ask")
