@@ -34,14 +34,21 @@ RUNGS = (
     ("screened", ("retrieval-guardrails",)),
 )
 
+LONE = (
+    ("all but what holds", ("metadata-first-retrieval",)),
+    ("nor screened", ("metadata-first-retrieval", "retrieval-guardrails")),
+)
+"""All of them, without these: the incident, with every check but the right one."""
+
 
 def main() -> None:
     group = read_groups(ROOT)["group-5"]
     seeds = [int(word) for word in sys.argv[1:]] or [1, 2, 3, 4, 5]
     with tempfile.TemporaryDirectory() as folder:
         services = [("as it ships", group.path), *_rungs(group, Path(folder))]
-        lone = _without(group, Path(folder) / "lone", ["metadata-first-retrieval"])
-        for name, root in [*services, ("all, but for what holds", lone)]:
+        for name, patterns in LONE:
+            services.append((name, _without(group, Path(folder) / name.replace(" ", "-"), [*patterns])))
+        for name, root in services:
             for seed in seeds:
                 print(f"{name:26} {_figures(group, root, seed)}", flush=True)
 

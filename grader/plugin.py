@@ -117,7 +117,8 @@ def expect(
     Exactly one of `at_most` and `at_least`. `code` is a short and stable name for the failure, `sees` what production
     sees when the bound does not hold. The story is that of the requests in whose method, path and body `about` stands
     (one for each text, if there are several) and which came at `since` or later; or, where the tape does not know it,
-    `story`: seconds, and what happened. Raises ProductionFailure.
+    `story`: seconds, and what happened. With both, what is wrong is what was said, and no call is to blame for it: the
+    line that is shown is the requests' route. Raises ProductionFailure.
     """
     if (at_most is None) == (at_least is None):
         raise TypeError("expect() takes either at_most or at_least")
@@ -419,7 +420,12 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     todo, mistake = _unfinished(tapes), _mistake(tapes)
     if isinstance(error, ProductionFailure):
         told = timeline.lines(error.story) if error.story else _story(tapes, error.about, error.since)
-        where = _blame(tapes, error.about) or _front_door(made, error.about) or _routes(made, error.about)
+        said_wrong = bool(error.story) and any(error.about)
+        where = (
+            _blame(tapes, error.about, calls=not said_wrong)
+            or _front_door(made, error.about)
+            or _routes(made, error.about)
+        )
         failure = Failure(error.code, error.sees, where, told)
         verdict = Verdict.FAILED
     elif isinstance(error, HostFailed):
@@ -484,16 +490,18 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
     return None
 
 
-def _blame(tapes: list[Tape], about: Sequence[str] = ("",)) -> tuple[Place, ...]:
+def _blame(tapes: list[Tape], about: Sequence[str] = ("",), *, calls: bool = True) -> tuple[Place, ...]:
     """The lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
     for kind in ("unhandled", "escape", "blocked"):
         found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where")]
         if found:
             worst = max(found, key=lambda e: float(e.data.get("seconds", 0.0)))
             return _parse(worst.data["where"])
+    if not calls:
+        return ()
     asked = _asked(tapes, about)
-    calls = [e for tape in tapes for e in tape.of("call") if e.data.get("where") and e.data["cause"] in asked]
-    return _parse(calls[-1].data["where"]) if calls else ()
+    made = [e for tape in tapes for e in tape.of("call") if e.data.get("where") and e.data["cause"] in asked]
+    return _parse(made[-1].data["where"]) if made else ()
 
 
 def _asked(tapes: list[Tape], about: Sequence[str]) -> set[int]:

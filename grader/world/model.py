@@ -1,7 +1,7 @@
-"""The small deterministic model behind the provider: what it answers, how it counts tokens, what they cost.
+"""The small deterministic model behind the provider: what it answers, and what tokens cost.
 
-Pure functions of their arguments: no clock, no chance, no I/O. HTTP shapes live in `shapes.py`, the queue in
-`provider.py`.
+Pure functions of their arguments: no clock, no chance, no I/O. How tokens are counted lives in `tokenizer.py`, HTTP
+shapes in `shapes.py`, the queue in `provider.py`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from grader.world import reader
+from grader.world import reader, tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 DIMENSIONS = 64
-_MESSAGE_TOKENS = 4
 _KEPT = 256  # texts whose words are known: the same prompt comes again and again
 
 
@@ -58,11 +57,10 @@ lark-large and lark-small answer, summarise and merge:
 lark-embed: vectors of {DIMENSIONS} dimensions and unit length. It is blind to words with a digit in them.
 lark-rerank: the share of the query's words that the document contains. The query is billed once, with all documents.
 Tokens: a run of letters is cut into pieces of at most six, a run of digits into pieces of three; every other visible
-character is one token. A chat message adds {_MESSAGE_TOKENS}.
+character is one token. A chat message adds {tokenizer.MESSAGE}.
 Prices in micro-dollars per 1,000 tokens, input and output; a call's cost is rounded up to a whole micro-dollar:
 """ + "\n".join(f"  {name:12}{price.input:>6} {price.output:>6}" for name, price in PRICES.items())
 
-_TOKEN = re.compile(r"[^\W\d_]{1,6}|\d{1,3}|[^\w\s]|_")
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _SOURCE = re.compile(r"\s*(?:[-*•]\s*)?\[([\w.:/#-]{1,80})\]\s*")
@@ -77,25 +75,6 @@ _COMMON = frozenset(
         """,
     )
 )
-
-
-@lru_cache(_KEPT)
-def tokens(text: str) -> int:
-    return len(_TOKEN.findall(text))
-
-
-def message_tokens(texts: Iterable[str]) -> int:
-    return sum(tokens(text) + _MESSAGE_TOKENS for text in texts)
-
-
-def cut(text: str, limit: int) -> str:
-    """The first `limit` tokens of the text."""
-    end = 0
-    for count, match in enumerate(_TOKEN.finditer(text), start=1):
-        if count > limit:
-            return text[:end]
-        end = match.end()
-    return text
 
 
 def cost(model: str, tokens_in: int, tokens_out: int) -> int:

@@ -1,7 +1,6 @@
 """The models that answer from documents: a reader, an encoder, a reranker. What they get wrong is published.
 
-Pure functions of their arguments, and of a salt where chance is wanted: no clock, no I/O. Prices, and how tokens are
-counted, live in `model.py`.
+Pure functions of their arguments, and of a salt where chance is wanted: no clock, no I/O. Prices live in `model.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+
+from grader.world import tokenizer
 
 READER, ENCODER, RERANKER = "lark-reader", "lark-embed-2", "lark-rerank-2"
 
@@ -61,7 +62,6 @@ RULES = f"""\
 """
 
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
-_TOKEN = re.compile(r"[^\W\d_]{1,6}|\d{1,3}|[^\w\s]|_")
 _SOURCE = re.compile(r"\s*\[([\w.:/#-]{1,80})\]\s*")
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _AMOUNT = re.compile(r"(\d+) euros\b")
@@ -149,13 +149,7 @@ def answer(messages: Sequence[tuple[str, str]], salt: int, *, wrong_citation: bo
 
 def embed(text: str) -> list[float]:
     """A vector of unit length, or of zeros when no word is left."""
-    vector = [0.0] * DIMENSIONS
-    for concept in _concepts(_cut(text, ENCODED)):
-        if not _is_code(concept):
-            for place, sign in _directions(concept):
-                vector[place] += sign
-    length = math.sqrt(sum(x * x for x in vector)) or 1.0
-    return [round(x / length, 3) for x in vector]
+    return list(_vector(tokenizer.cut(text, ENCODED)))
 
 
 def relevance(query: str, document: str) -> float:
@@ -258,7 +252,7 @@ class _Dice:
 
 def _read(material: Sequence[str]) -> tuple[tuple[_Sentence, ...], tuple[str, ...], tuple[str, str] | None]:
     """The sentences with an amount, the sources, and what the reader is told to say."""
-    total = sum(map(_count, material))
+    total = sum(map(tokenizer.count, material))
     found: list[_Sentence] = []
     sources: list[str] = []
     ordered = None
@@ -268,11 +262,11 @@ def _read(material: Sequence[str]) -> tuple[tuple[_Sentence, ...], tuple[str, ..
         if match:
             source, head, line = match[1], None, line[match.end() :]
             sources.append(source)
-            seen += _count(match[0])
+            seen += tokenizer.count(match[0])
         if head is None and line.strip():
             head = frozenset(_concepts(line))
         for sentence in sentences(line):
-            size = _count(sentence)
+            size = tokenizer.count(sentence)
             middle = seen + size / 2
             seen += size
             if ordered is None and _ORDER.match(_plain(sentence)):
@@ -315,13 +309,15 @@ def _concept_set(text: str) -> frozenset[str]:
     return frozenset(_concepts(text))
 
 
-def _count(text: str) -> int:
-    return len(_TOKEN.findall(text))
-
-
-def _cut(text: str, limit: int) -> str:
-    ends = [match.end() for _, match in zip(range(limit), _TOKEN.finditer(text), strict=False)]
-    return text[: ends[-1]] if ends else text
+@lru_cache(4_096)  # the same documents come in test after test
+def _vector(text: str) -> tuple[float, ...]:
+    vector = [0.0] * DIMENSIONS
+    for concept in _concepts(text):
+        if not _is_code(concept):
+            for place, sign in _directions(concept):
+                vector[place] += sign
+    length = math.sqrt(sum(x * x for x in vector)) or 1.0
+    return tuple(round(x / length, 3) for x in vector)
 
 
 @lru_cache(16_384)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from grader.world import agent, model, reader
+from grader.world import agent, model, reader, tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Request(msgspec.Struct, kw_only=True):
         """Raises BadRequest if the model does not take it."""
 
     def run(self, *, wrong_citation: bool, salt: int = 0) -> Output:  # noqa: ARG002
-        return Output("", sum(map(model.tokens, self.texts())), 0)
+        return Output("", sum(map(tokenizer.count, self.texts())), 0)
 
     def render(self, name: str, created: int, output: Output) -> list[bytes]:
         """The reply's body, in the pieces in which it is sent."""
@@ -119,7 +119,7 @@ class Conversation(Request, kw_only=True):
         if any(message.content is None and not message.tool_calls for message in self.messages):
             raise BadRequest("a message has content, or calls of tools")
         if self.model == reader.READER:
-            used, kept = model.message_tokens(self.texts()), self.limit() or reader.RESERVE
+            used, kept = tokenizer.count_messages(self.texts()), self.limit() or reader.RESERVE
             if used + kept > reader.WINDOW:
                 raise BadRequest(
                     f"the context is {reader.WINDOW} tokens at most: {used} in the messages, {kept} for the answer"
@@ -134,8 +134,8 @@ class Conversation(Request, kw_only=True):
         else:
             said = model.answer(self.turns(), wrong_citation=wrong_citation)
         limit = self.limit()
-        text = said if limit is None else model.cut(said, limit)
-        return Output(text, model.message_tokens(self.texts()), model.tokens(text), whole=text == said)
+        text = said if limit is None else tokenizer.cut(said, limit)
+        return Output(text, tokenizer.count_messages(self.texts()), tokenizer.count(text), whole=text == said)
 
     def render(self, name: str, created: int, output: Output) -> list[bytes]:
         return self.events(name, created, output) if self.stream else super().render(name, created, output)
@@ -171,8 +171,8 @@ class Chat(Conversation, kw_only=True):
             return super().run(wrong_citation=wrong_citation, salt=salt)
         told = [agent.Tool(each.name, each.description, each.parameters) for each in self._functions()]
         said = agent.answer(turns, told)
-        out = model.tokens(said.text) + sum(model.tokens(f"{each.name} {each.arguments}") for each in said.calls)
-        return Output(said.text, model.message_tokens(self.texts()), out, calls=said.calls)
+        out = tokenizer.count(said.text) + sum(tokenizer.count(f"{each.name} {each.arguments}") for each in said.calls)
+        return Output(said.text, tokenizer.count_messages(self.texts()), out, calls=said.calls)
 
     def check(self) -> None:
         super().check()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from grader.outcome import Act, Bars, Figure
@@ -23,6 +24,7 @@ from grader.world.scene import Scene
 LLM = "llm.skylark.test"
 TENANT = "lark-air"
 
+ASK = "POST /ask"
 CHAT, EMBED, RERANK = "/v1/chat/completions", "/v1/embeddings", "/v1/rerank"
 ENDS = ("right", "wrong", "invented", "abstained")
 
@@ -80,13 +82,21 @@ class Asked:
         return bool(self.question.sentence) and self.question.sentence in self.prompt
 
     def line(self) -> str:
-        """For a story."""
+        """For a story, which has some ninety columns."""
         due = "nobody knows" if self.question.amount is None else f"it is {self.question.amount}"
         amounts = " and ".join(map(str, reader.amounts(self.answer.text)))
-        said = f"told {amounts} euros" if amounts else f"told {self.answer.text!r}" if self.answer.text else "told nothing"
+        said = f"told {amounts} euros" if amounts else f"told “{_short(self.answer.text)}”"
         if self.answer.status != 200:
             said = f"answered {self.answer.told}"
-        return f"{said}, {due}: {self.question.text} ({self.question.region}, {self.question.as_of})"
+        elif not self.answer.text:
+            said = "told nothing"
+        where = f"{self.question.region}, {self.question.as_of or 'today'}"
+        return f"{said}, {due} ({where}): {_short(self.question.text)}"
+
+
+def _short(text: str, most: int = 42) -> str:
+    """Its beginning and its end: that is where a code stands."""
+    return text if len(text) <= most else f"{text[: most - 22].rstrip()} … {text[-18:].lstrip()}"
 
 
 class House:
@@ -126,7 +136,8 @@ class House:
 
     async def ask(self, question: Question, *, tenant: str = TENANT) -> Asked:
         before = len(self.provider.log)
-        body = {"question": question.text, "region": question.region, "as_of": question.as_of}
+        body = {"question": question.text, "region": question.region}
+        body |= {"as_of": question.as_of} if question.as_of else {}
         answer = await self.send("POST", "/ask", tenant=tenant, json=body)
         prompts = [entry.prompt for entry in self.provider.log[before:] if entry.path == CHAT]
         return Asked(question, answer, "\n".join(prompts))
@@ -179,9 +190,38 @@ class Ends:
         return 100 * sum(each.is_given for each in self.answerable) / max(1, len(self.answerable))
 
 
+def told(asked: Sequence[Asked]) -> dict[str, Any]:
+    """For `expect`: the story of what was asked, answered, and true."""
+    return {"about": ASK, "story": [(each.answer.asked, each.line()) for each in asked[:4]]}
+
+
+def called(entries: Sequence[Entry]) -> dict[str, Any]:
+    """For `expect`: the story of calls to the provider."""
+    story = [
+        (each.arrived, f"{each.path} is answered {each.status}, for {each.tokens_in:,} tokens") for each in entries[:4]
+    ]
+    return {"about": ASK, "story": story}
+
+
+def today(house: House) -> str:
+    """The day on which the assistant starts, in UTC."""
+    return datetime.fromtimestamp(house.sim.epoch / 1e9, UTC).date().isoformat()
+
+
 def corpus_of(scene: Scene, **rest: Any) -> Corpus:
     """The corpus of this run, and its questions."""
     return corpus.make(scene.rng("corpus"), **rest)
+
+
+RUNG = {"plain": 5, "paraphrase": 6, "deep": 6, "dated": 7, "code": 8}
+"""Of the morning's questions that have an answer, how many of each kind a rung asks."""
+
+
+def some(scene: Scene, made: Corpus, **kinds: int) -> list[Question]:
+    """So many of the morning's questions of each kind, mixed."""
+    rng = scene.rng("questions")
+    chosen = [question for kind, count in kinds.items() for question in rng.sample(made.of(kind), count)]
+    return rng.sample(chosen, len(chosen))
 
 
 def in_force(document: Document, question: Question) -> bool:
@@ -260,10 +300,10 @@ class Morning:
             series=(),
             figures=(
                 Figure("right, of those with an answer", ends.percent("right"), "%", 80.0, "at_least"),
-                Figure("wrong, of those with an answer", ends.percent("wrong"), "%", 2.0, "at_most"),
+                Figure("wrong, of those with an answer", ends.percent("wrong"), "%", 0.0, "at_most"),
                 Figure("wrong, and the source cited says so", len(superseded(ends, documents)), "", 0.0, "at_most"),
                 Figure("made up, of those without an answer", ends.percent("invented"), "%", 0.0, "at_most"),
-                Figure("read for a question", house.tokens(len(ends.asked)), "tokens", 160.0, "at_most"),
+                Figure("read for a question", house.tokens(len(ends.asked)), "tokens", 250.0, "at_most"),
             ),
             bars=(Bars("What became of them", "questions", ENDS, tuple(rows)),),
         )

@@ -1,4 +1,4 @@
-"""What the small model answers, counts and charges."""
+"""What the small model answers and charges."""
 
 from __future__ import annotations
 
@@ -77,23 +77,6 @@ def test_a_merge_joins_lines_in_order_without_bullets_and_repetitions() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text()), min_size=1, max_size=4))
 def test_whatever_is_asked_gets_an_answer_and_always_the_same(turns: list[tuple[str, str]]) -> None:
     assert model.answer(turns) == model.answer(turns)
-
-
-def test_tokens_are_counted_as_the_rules_say() -> None:
-    assert model.tokens("Baggage costs 12345 €!") == 2 + 1 + 2 + 1 + 1
-    assert model.message_tokens(["fee", "fee"]) == 10
-
-
-@given(st.text(), st.text())
-def test_tokens_of_two_texts_add_up(one: str, other: str) -> None:
-    assert model.tokens(f"{one} {other}") == model.tokens(one) + model.tokens(other)
-
-
-@given(st.text(), st.integers(0, 20))
-def test_a_cut_text_has_at_most_so_many_tokens_and_is_a_beginning(text: str, limit: int) -> None:
-    cut = model.cut(text, limit)
-    assert model.tokens(cut) == min(limit, model.tokens(text))
-    assert text.startswith(cut)
 
 
 def test_cost_is_whole_micro_dollars_rounded_up() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.world import corpus, model, reader, shapes
+from grader.world import corpus, model, reader, shapes, tokenizer
 
 GROUP = next((Path(__file__).parents[2] / "groups").glob("group-05-*"))
 TOKENS = runpy.run_path(str(GROUP / "service" / "tokens.py"))
@@ -27,7 +27,7 @@ def ask(question: str, *material: str, system: str = "", salt: int = 1) -> str:
 @pytest.mark.group
 @given(TEXTS)
 def test_the_service_counts_tokens_as_the_provider_does(text: str) -> None:
-    assert TOKENS["count"](text) == model.tokens(text)
+    assert TOKENS["count"](text) == tokenizer.count(text)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), TEXTS), max_size=4), st.integers(0, 9))

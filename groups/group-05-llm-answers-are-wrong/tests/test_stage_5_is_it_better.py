@@ -14,8 +14,8 @@ pytestmark = pytest.mark.stage(5)
 def _golden(rng, answerable, unanswerable):
     golden = []
     for number in range(answerable + unanswerable):
-        answer = 5 * rng.randrange(4, 40) if number < answerable else None
-        golden.append({"id": f"q{number}", "answer": answer, "document": f"doc-{number}" if answer else None})
+        answer = 5 * rng.randrange(4, 40) * min(number, 1) if number < answerable else None  # the first is free
+        golden.append({"id": f"q{number}", "answer": answer, "document": None if answer is None else f"doc-{number}"})
     rng.shuffle(golden)
     return golden
 
@@ -82,10 +82,10 @@ def test_five_systems_are_told_apart(scene, incident, probes):
         due = {"right": right, "wrong": bad, "abstained": 1 - right - bad, "invented": plan.get("invented", 0.0)}
         for what, share in due.items():
             if not _near(found[name].get(what), share):
-                wrong.append(f"a system has {share:.1%} {what}, and is said to have {found[name].get(what)!r}")
+                wrong.append(f"a system has {share:.1%} {what}, and is said to have {_share(found[name].get(what))}")
         blamed = {"good": "generator", "shy": "retriever", "blind": "retriever", "mute": None}.get(name, "generator")
         if found[name].get("blame") != blamed:
-            wrong.append(f"of what goes wrong, the document was not found in {plan['lost']:.0%}; blamed is {found[name].get('blame')!r}")
+            wrong.append(f"of what goes wrong, the document was not found in {plan['lost']:.0%}; blamed is {found[name].get('blame') or 'nobody'}")
     if not (_near(found["crashed"].get("right"), 0.7) and _near(found["crashed"].get("wrong"), 0.25)):
         wrong.append(f"a quarter of the questions has no run, and right and wrong are said to be {_shares(found['crashed'])}")
     if not (_near(found["nothing"].get("wrong"), 1.0) and _near(found["nothing"].get("invented"), 0.0)):
@@ -118,7 +118,11 @@ def _is_number(value):
 
 def _shares(found):
     ends = [(found.get(name), name) for name in ("right", "wrong", "abstained", "invented")]
-    return ", ".join(f"{share:.0%} {name}" if _is_number(share) else f"{share!r} {name}" for share, name in ends)
+    return ", ".join(f"{_share(share)} {name}" for share, name in ends)
+
+
+def _share(value):
+    return f"{value:.1%}" if _is_number(value) else "nothing" if value is None else f"“{value}”"
 
 
 def _told(plans, name):
@@ -136,7 +140,7 @@ def test_an_alarm_means_something(scene, incident, probes):
         pairs.append([_system(rng, asked, **before), asked, _system(rng, other, **after), other])
         due.append((alarm, why))
 
-    for _ in range(3):
+    for _ in range(2):
         right = rng.randrange(60, 90) / 100
         base = {"right": right, "wrong": 0.05, "invented": 0.1}
         release(True, "10 points fewer are right", base, base | {"right": right - 0.1})
@@ -168,40 +172,49 @@ def _cases(questions):
     ]  # fmt: skip
 
 
+def _judged(*answers):
+    """A story: what the assistant says of itself, each time that it is asked to."""
+    said = [f"says {_shares(each.body)}; to blame: {each.body.get('blame') or 'nobody'}" for each in answers]
+    return {"about": "/evaluations", "story": [(each.asked, text) for each, text in zip(answers, said, strict=True)]}
+
+
 @pytest.mark.pattern("rag-evaluation")
 def test_the_assistant_judges_itself(scene, incident):
     """POST /evaluations says of the assistant what the travellers' answers say of it, and asks the same way."""
     rng = scene.rng("golden")
     made = incident.corpus_of(scene)
-    questions = rng.sample(made.questions, 16)
+    questions = incident.some(scene, made, plain=2, dated=3, code=5, unanswerable=3)
+    documents = [document for document in made.documents if document.id.startswith(("fare", "rule", "terms"))]
     house = incident.House(scene)
     golden = _cases(questions)
-    of_fares = _cases(rng.sample([each for each in made.questions if each.document.startswith("fare")], 6))
-    lies = [case | {"answer": case["answer"] and case["answer"] + 200} for case in golden]
+    of_fares = [case for case in golden if (case["document"] or "").startswith("fare")]
+    lies = [case | {"answer": case["answer"] + 200} for case in of_fares]
 
     async def play():
-        await house.save(made.documents)
+        await house.save(documents)
         asked = await house.ask_all(questions)
         found = [await house.send("POST", "/evaluations", json={"golden": some}) for some in (golden, lies)]
-        for document in made.documents:
-            if document.id.startswith("fare"):
-                await house.send("DELETE", f"/documents/{document.id}")
+        for gone in {case["document"] for case in of_fares}:
+            await house.send("DELETE", f"/documents/{gone}")
         return asked, *found, await house.send("POST", "/evaluations", json={"golden": of_fares})
 
     asked, found, lied, late = house.run(play)
-    about = "/evaluations"
     sees = f"the assistant is to judge itself, and answers {found.told}"
-    expect("refused", int(found.status != 200), at_most=0, code="no-evaluation", sees=sees, about=about)
+    expect("refused", int(found.status != 200), at_most=0, code="no-evaluation", sees=sees, about="/evaluations")
     ends = incident.Ends(tuple(asked))
     off = max(
         abs(100 * share - ends.percent(end)) if _is_number(share := found.body.get(end)) else 100.0
         for end in ("right", "wrong", "abstained", "invented")
     )
     sees = f"travellers got {ends.percent('right'):.0f} % right answers; the assistant says of itself: {_shares(found.body)}"
-    expect("off", off, at_most=5, unit="points", code="misjudged", sees=sees, about=about)
+    expect("off", off, at_most=5, unit="points", code="misjudged", sees=sees, **_judged(found))
     claimed = lied.body.get("right")
-    sees = f"it is told wrong truths, and says that {claimed!r} of its answers are right"
-    expect("believed", claimed if _is_number(claimed) else 1.0, at_most=0, code="misjudged", sees=sees, about=about)
+    sees = f"it is told wrong truths, and says of its answers: {_shares(lied.body)}"
+    claimed = claimed if _is_number(claimed) else 1.0
+    expect("believed", claimed, at_most=0, code="misjudged", sees=sees, **_judged(found, lied))
+    fault = lied.body.get("blame")
+    sees = f"the documents asked for were found, the answers are not as they should be, and to blame is {fault or 'nobody'}"
+    expect("found", int(fault != "generator"), at_most=0, code="misjudged", sees=sees, **_judged(found, lied))
     fault = late.body.get("blame")
-    sees = f"the documents that were asked for are gone, and the assistant blames {fault!r} ({_shares(late.body)})"
-    expect("blamed", int(fault != "retriever"), at_most=0, code="misjudged", sees=sees, about=about)
+    sees = f"the documents that were asked for are gone, and the assistant blames {fault or 'nobody'} ({_shares(late.body)})"
+    expect("blamed", int(fault != "retriever"), at_most=0, code="misjudged", sees=sees, **_judged(found, lied, late))

@@ -37,6 +37,9 @@ class Assistant:
         conflicts: list[tuple[str, str]] = []
 
         async def retrieve(question: str) -> list[str]:
+            left = room(self.settings.window, self.settings.reserve, [INSTRUCTION, question])
+            if not left:
+                return []
             found.extend(await self._find(tenant, question, region, as_of))
             passages = [
                 {"id": piece.id, "tenant": piece.tenant, "header": piece.header, "text": piece.text, "score": score}
@@ -46,7 +49,6 @@ class Assistant:
             conflicts.extend(screened.conflicts)
             pieces = {piece.id: piece for piece, _ in found}
             texts = {ident: self._compressed(question, pieces[ident]) for ident in screened.kept[: self.settings.passages]}
-            left = room(self.settings.window, self.settings.reserve, [INSTRUCTION, question])
             packed = pack(list(texts.values()), left)
             shown.update({ident: pieces[ident] for ident, text in texts.items() if text in packed})
             return packed
@@ -96,7 +98,8 @@ class Assistant:
         said, asked = sentences(piece.text), set(words(question))
         scores = [len(asked & set(words(each))) + 10 * bool(_AMOUNT.search(each)) for each in said]
         kept = compress(said, scores, self.settings.sentences)
-        return f"[{piece.id}] {piece.header}\n" + "\n".join(kept)
+        title = piece.header.rstrip(": ")  # the reader takes a first line with a colon for an instruction
+        return f"[{piece.id}] {title}\n" + "\n".join(kept)
 
 
 def _abstained(reason: str) -> dict:

@@ -51,7 +51,9 @@ class Shelf:
         return dict(zip(self.pieces, (self.vectors @ np.array(vector, dtype=np.float32)).tolist(), strict=True))
 
     def lexical(self, question: str) -> dict[str, float]:
-        return dict(zip(self.pieces, self.bm25.get_scores(words(question)).tolist(), strict=True))
+        asked = words(question)  # none in “???”, and bm25s wants one
+        scores = self.bm25.get_scores(asked).tolist() if asked else [0.0] * len(self.pieces)
+        return dict(zip(self.pieces, scores, strict=True))
 
 
 class Library:
@@ -63,19 +65,21 @@ class Library:
         self.shelves: dict[str, Shelf] = {}  # by tenant: only what has not changed since
 
     async def save(self, tenant: str, documents: list[dict]) -> None:
-        """Keep documents, in place of what was there under their ids."""
+        """Keep documents, in place of what was there under their ids. Of those with one id, the last."""
+        documents = list({document["id"]: document for document in documents}.values())
         pieces = [(document, piece) for document in documents for piece in chunk(document["text"], self.most)]
         headers = [piece.header or document["title"] for document, piece in pieces]
         texts = [f"{header}\n{piece.text}" for header, (_, piece) in zip(headers, pieces, strict=True)]
-        vectors = await self.llm.embed(tenant, texts)
+        vectors = [np.array(each, dtype=np.float32).tobytes() for each in await self.llm.embed(tenant, texts)]
+        rows = list(zip(pieces, headers, vectors, strict=True))
         self.db.execute("begin immediate")
         for document in documents:
             self._remove(tenant, document["id"])
             metadata = {name: document[name] for name in ("region", "effective_from", "effective_to")}
             row = (tenant, document["id"], document["title"], document["text"], json.dumps(metadata))
             self.db.execute("insert or replace into documents values (?, ?, ?, ?, ?)", row)
-        for number, ((document, piece), header, vector) in enumerate(zip(pieces, headers, vectors, strict=True)):
-            row = (tenant, document["id"], number, header, piece.text, np.array(vector, dtype=np.float32).tobytes())
+        for number, ((document, piece), header, vector) in enumerate(rows):
+            row = (tenant, document["id"], number, header, piece.text, vector)
             self.db.execute("insert or replace into pieces values (?, ?, ?, ?, ?, ?)", row)
         self.db.execute("commit")
         self.shelves.pop(tenant, None)

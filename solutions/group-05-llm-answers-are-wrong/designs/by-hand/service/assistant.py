@@ -35,7 +35,7 @@ class Assistant:
         async def retrieve(question: str) -> list[str]:
             parts = sentences(kept[0]["text"])
             some = compress(parts, [float("euros" in part) for part in parts], AT_MOST)
-            return pack([f"[{kept[0]['id']}] {kept[0]['header']}\n" + "\n".join(some)], left)
+            return pack([f"[{kept[0]['id']}] {kept[0]['header'].rstrip(': ')}\n" + "\n".join(some)], left)
 
         async def generate(prompt: str) -> str:
             said = [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": prompt}]

@@ -28,7 +28,7 @@ class Library:
             self._shelve(*row)
 
     async def save(self, tenant: str, documents: list[dict]) -> None:
-        rows = []
+        documents, rows = list({document["id"]: document for document in documents}.values()), []
         for document in documents:
             metadata = {name: document[name] for name in ("region", "effective_from", "effective_to")}
             for part in chunk(document["text"]):
@@ -36,13 +36,14 @@ class Library:
                 header = part.header or document["title"]
                 rows.append([ident, tenant, document["id"], header, part.text, json.dumps(metadata)])
         vectors = await self.llm.embed(tenant, [f"{header}\n{text}" for _, _, _, header, text, _ in rows])
+        rows = [(*row, json.dumps(vector)) for row, vector in zip(rows, vectors, strict=True)]
         for document in documents:
             self.delete(tenant, document["id"])
             self.db.execute("insert into documents values (?, ?)", (tenant, document["id"]))
-        for row, vector in zip(rows, vectors, strict=True):
-            full = (*row, json.dumps(vector))
-            self.db.execute("insert into pieces values (?, ?, ?, ?, ?, ?, ?)", (f"{tenant}/{row[0]}", *full[1:]))
-            self._shelve(f"{tenant}/{row[0]}", *full[1:])
+        for row in rows:
+            full = (f"{tenant}/{row[0]}", *row[1:])
+            self.db.execute("insert into pieces values (?, ?, ?, ?, ?, ?, ?)", full)
+            self._shelve(*full)
 
     def delete(self, tenant: str, document: str) -> bool:
         shelf = self.pieces[tenant]

@@ -102,7 +102,7 @@ class Pack:
         for ident, piece in best:
             weights = [scores[f"{ident} {at}"] + ("euros" in each) for at, each in enumerate(said[ident])]
             kept = compress(said[ident], weights, self.settings.sentences)
-            passages.append("\n".join([f"[{ident}] {piece.header}", *kept]))
+            passages.append("\n".join([f"[{ident}] {piece.header.rstrip(': ')}", *kept]))
         case.prompt = pack(passages, room(self.settings.window, self.settings.reserve, [INSTRUCTION, case.question]))
 
 
