@@ -102,7 +102,6 @@ class House:
         median: float = 0.4,
         sigma: float = 0.0,
         slots: int = 200,
-        cap: int | None = None,
         joins: bool = True,
         changes: Sequence[tuple[float, Mapping[str, Price]]] = (),
         lag: float = LAG,
@@ -114,7 +113,7 @@ class House:
             self.sim.epoch = round(begins.timestamp()) * 10**9
         tariff = Tariff(PRICES, changes, lag=lag)
         self.provider = Provider(
-            self.sim, median=median, sigma=sigma, slots=slots, cap=cap, joins=joins, tariff=tariff, faults=fails
+            self.sim, median=median, sigma=sigma, slots=slots, joins=joins, tariff=tariff, faults=fails
         )
         self.downloads: list[str] = []
         self.alerts: list[dict[str, Any]] = []
@@ -289,6 +288,12 @@ def question(rng: random.Random, tag: str = "") -> str:
     return f"The {what} for a {name} is {euros} euros at the desk.\nHow much is the {what} for a {name}?"
 
 
+def table(rng: random.Random, tag: str, tokens: int) -> str:
+    """A question with a table of figures, of about so many tokens, most of them one character long."""
+    rows = "".join(f"|{rng.randrange(10)}" for _ in range(tokens // 2))
+    return f"{rows}\n{question(rng, tag)}"
+
+
 def document(rng: random.Random, tag: str, words: int) -> str:
     """A document in one line, in which `tag` stands."""
     return " ".join([tag, *(word(rng) for _ in range(words - 1))])
@@ -397,30 +402,30 @@ class Noisy:
     title: ClassVar[str] = "One tenant, everybody's capacity"
 
     rate: float = 12.0  # questions a second of the noisy one
-    cap: float = 10.0  # calls that the provider lets our account have open at once
-    quota: float = 60.0  # calls that each tenant may have in any 60 s
+    slots: float = 10.0  # calls of our account that the provider executes at once; the others wait
+    quota: float = 30.0  # calls that each tenant may have in any 60 s
     begins: float = 20.0
     lasts: float = 30.0
     horizon: float = 80.0
 
     def __post_init__(self) -> None:
-        if not (1 <= self.rate <= 30 and 2 <= self.cap <= 100 and 1 <= self.quota <= 1000):
-            raise ValueError("rate is from 1 to 30, cap from 2 to 100, and quota from 1 to 1000")
+        if not (1 <= self.rate <= 30 and 2 <= self.slots <= 100 and 1 <= self.quota <= 1000):
+            raise ValueError("rate is from 1 to 30, slots from 2 to 100, and quota from 1 to 1000")
         if not 0 < self.begins < self.begins + self.lasts <= self.horizon - 20 <= 400:
             raise ValueError("begins and lasts are above 0, and end 20 s or more before horizon (420 at most)")
 
     def text(self) -> str:
         return (
             f"Three tenants have a chat every three seconds, on two replicas. From {self.begins:g} s on a fourth, whose script "
-            f"has gone wrong, asks {self.rate:g} a second, and orders two digests of 40 sections. The provider lets our account "
-            f"have {self.cap:g} calls open at once. The quota is {self.quota:g} calls in any 60 s."
+            f"has gone wrong, asks {self.rate:g} a second, and orders two digests of 40 sections. The provider executes "
+            f"{self.slots:g} of our calls at once. The quota is {self.quota:g} calls in any 60 s."
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:
         return ((self.begins, "noise"), (self.begins + self.lasts, "silence"))
 
     def play(self, scene: Scene) -> Act:
-        house = House(scene, replicas=2, median=1.2, cap=int(self.cap), horizon=self.horizon + 200)
+        house = House(scene, replicas=2, median=1.2, slots=int(self.slots), horizon=self.horizon + 200)
         rng = scene.rng("noise")
         others, noisy = [word(rng) for _ in range(3)], word(rng)
         answers: list[Answer] = []
