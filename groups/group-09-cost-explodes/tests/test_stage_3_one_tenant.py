@@ -118,11 +118,13 @@ def test_work_behind_requests_waits_its_turn(scene, incident):
     """A digest is no way around the quota, and a restart is none; and yet it gets done."""
     rng = scene.rng("jobs")
     house = incident.House(scene, replicas=2)
-    tenant = incident.word(rng)
+    tenant, other = incident.word(rng), incident.word(rng)
     quota = rng.randrange(5, 8)
 
     async def play():
-        await house.agree(tenant, quota=quota)
+        await house.agree(tenant, other, quota=quota)
+        for to in range(2):  # the vocabularies are there
+            await house.chat(other, incident.question(rng), to=to)
         sections = [incident.document(rng, tenant, 12) for _ in range(quota + 2)]
         begun = await house.begin(tenant, "/digests", {"sections": sections}, to=1)
         research = await house.begin(tenant, "/research", {"question": incident.question(rng), "steps": quota - 2}, to=1)
@@ -148,7 +150,7 @@ def test_a_noisy_tenant_hurts_nobody(scene, incident):
     rng = scene.rng("noise")
     house = incident.House(scene, replicas=2, median=1.2, slots=8)
     noisy, *others = [incident.word(rng) for _ in range(4)]
-    quota, begins, asked = 20, 10.0, 120
+    quota, begins, asked = 20, 10.0, 90
 
     async def at(moment, who, to):
         await house.sim.until(moment)

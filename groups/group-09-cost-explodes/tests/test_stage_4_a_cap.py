@@ -35,7 +35,7 @@ def test_a_month_is_that_of_the_tenants_calendar(scene, incident, probes):
 
 
 def test_many_at_once_do_not_overshoot(scene, incident):
-    """Sixteen offices ask and ask until there is no money left: no more is spent, and hardly less."""
+    """Ten offices ask and ask until there is no money left: no more is spent, and hardly less."""
     rng = scene.rng("overshoot")
     house = incident.House(scene, replicas=2, sigma=0.4)
     tenant, budget = incident.word(rng), rng.randrange(11_000, 13_000)
@@ -49,11 +49,11 @@ def test_many_at_once_do_not_overshoot(scene, incident):
 
     async def play():
         await house.agree(tenant, budget=budget)
-        return await asyncio.gather(*(office(number) for number in range(16)))
+        return await asyncio.gather(*(office(number) for number in range(10)))
 
     ends = house.run(play)
     _kept(house, tenant, budget)
-    _usable(house, tenant, budget, "sixteen offices asked at once, until they were told that there is none left")
+    _usable(house, tenant, budget, "ten offices asked at once, until they were told that there is none left")
     odd = [answer.told for answer in ends if answer.status != 402]
     sees = f"the budget is used up, and {len(odd)} of {len(ends)} offices are told {', '.join(odd[:3])}, not 402"
     expect("not_told", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, story=house.story(tenant))
@@ -94,19 +94,12 @@ def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
 
     async def play():
         await house.agree(tenant, budget=budget)
-        below = True
         for number in range(30):
             spent = house.due(tenant)
-            answer = await house.chat(tenant, incident.table(rng, "", 1_500), to=number)
-            told.append((spent, answer))
-            below = below and spent < 0.8 * budget
-            if len([1 for before, _ in told if before >= 0.8 * budget]) >= 4:
+            told.append((spent, await house.chat(tenant, incident.table(rng, "", 1_500), to=number)))
+            if sum(before >= 0.8 * budget for before, _ in told) >= 4:
                 break
-            if below:
-                assert spent < budget
-        early = len([1 for each in house.alerts if each])
         await asyncio.sleep(120.0)
-        return early
 
     house.run(play)
     calls = house.calls(tenant)
@@ -142,7 +135,6 @@ def test_what_was_not_needed_comes_back(scene, incident):
         for _ in range(4):
             await house.chat(tenant, incident.question(rng, failing))
         at_once = await house.chat(tenant, incident.question(rng))
-        calls = len(house.calls(tenant, model=incident.LARGE))
         lost = [asyncio.create_task(house.chat(tenant, incident.question(rng, tag), to=to))
                 for tag, to in ((hanging, 0), (hanging, 0), (crash, 1), (crash, 1))]  # fmt: skip
         await asyncio.sleep(3.0)
@@ -151,10 +143,10 @@ def test_what_was_not_needed_comes_back(scene, incident):
         await house.replicas[1].start()
         await asyncio.sleep(incident.SETTLED)
         before = house.due(tenant)
-        answers = await asyncio.gather(*(_until_refused(house, incident, rng, tenant, to) for to in range(2)))
-        return at_once, calls, before, answers
+        await asyncio.gather(*(_until_refused(house, incident, rng, tenant, to) for to in range(2)))
+        return at_once, before
 
-    at_once, _, before, answers = house.run(play)
+    at_once, before = house.run(play)
     models = [call.model for call in house.calls(tenant) if at_once.asked <= call.arrived <= at_once.ended]
     sees = (
         f"four calls were refused by the provider, which costs nothing; the next question, with {float(before):.0f} of {budget} "
@@ -197,8 +189,8 @@ def test_the_end_is_the_end_for_jobs_and_agents(scene, incident):
     async def play():
         await house.agree(tenant, budget=budget)
         await house.agree(other)
-        agents = {"question": incident.question(rng), "steps": 200, "also": [incident.question(rng)]}
-        digest = {"sections": [incident.table(rng, "", 500) for _ in range(60)]}
+        agents = {"question": incident.question(rng), "steps": 60, "also": [incident.question(rng)]}
+        digest = {"sections": [incident.table(rng, "", 500) for _ in range(30)]}
         begun = [await house.begin(tenant, "/research", agents), await house.begin(tenant, "/digests", digest, to=1)]
         ends = await house.ends(tenant, *(each.run for each in begun), patience=240.0)
         stopped, calls = house.sim.now, len(house.calls())
@@ -215,7 +207,7 @@ def test_the_end_is_the_end_for_jobs_and_agents(scene, incident):
 
     begun, ends, stopped, calls, late, others, later = house.run(play)
     _kept(house, tenant, budget)
-    _usable(house, tenant, budget, "an agent for 200 steps and a digest of 60 sections went on until they were stopped")
+    _usable(house, tenant, budget, "an agent for 60 steps and a digest of 30 sections went on until they were stopped")
     sees = f"an agent and a digest have no money left, and are said to be {' and '.join(ends)}, not stopped"
     expect("not_stopped", sum(end != "stopped" for end in ends), at_most=0, unit="runs", code="goes-on", sees=sees, story=house.story(tenant))
     more = [call for call in house.calls(since=stopped) if call.prompt and other not in call.prompt]
@@ -246,14 +238,14 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
         for who, where in ((tenant, zone), (other, elsewhere)):
             await house.agree(who, zone=where, budget=budget)
             await _until_refused(house, incident, rng, who, 0, tokens=3_000)
-        early = [await house.chat(who, incident.question(rng), to=1) for who in (tenant, other)]
+        early = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
         assert house.sim.now < 60.0
         for replica in house.replicas:  # what is spent outlives a process
             replica.crash()
             await replica.start()
-        early += [await house.chat(who, incident.question(rng), to=1) for who in (tenant, other)]
+        early += [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
         await house.sim.until(61.0)
-        late = [await house.chat(who, incident.question(rng), to=1) for who in (tenant, other)]
+        late = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
         await _until_refused(house, incident, rng, tenant, 0, tokens=3_000)
         return early, late, [await house.costs(tenant, month) for month in months]
 

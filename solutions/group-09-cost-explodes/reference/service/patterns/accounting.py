@@ -24,6 +24,7 @@ CREATE INDEX IF NOT EXISTS shares_of ON shares (tenant, month);
 CREATE INDEX IF NOT EXISTS parts_of ON parts (tenant, month);
 CREATE INDEX IF NOT EXISTS open_calls ON calls (is_open) WHERE is_open;
 """
+OPEN = "calls JOIN parts USING (key) WHERE is_open AND tenant = :tenant AND month = :month"
 
 
 @dataclass(frozen=True)
@@ -106,26 +107,22 @@ class Ledger:
         """All calls that were begun before that moment are on the invoice, or never will be."""
         self._db.execute("UPDATE calls SET is_open = 0 WHERE is_open AND begun < ?", (before,))
 
-    def spent(self, tenant: str, at: str) -> int:
-        query = "SELECT coalesce(sum(micro_dollars), 0) FROM shares WHERE tenant = ? AND month = ?"
-        return self._db.execute(query, (tenant, at)).fetchone()[0]
-
-    def held(self, tenant: str, at: str) -> int:
-        """What the open calls may cost at most."""
-        query = "SELECT coalesce(sum(at_most), 0) FROM calls JOIN parts USING (key) WHERE is_open AND tenant = ? AND month = ?"
-        return self._db.execute(query, (tenant, at)).fetchone()[0]
+    def totals(self, tenant: str, at: str) -> tuple[int, int]:
+        """What was spent in a month, and what the open calls may cost at most."""
+        query = f"""
+            SELECT (SELECT coalesce(sum(micro_dollars), 0) FROM shares WHERE tenant = :tenant AND month = :month),
+                   (SELECT coalesce(sum(at_most), 0) FROM {OPEN})"""
+        return tuple(self._db.execute(query, {"tenant": tenant, "month": at}).fetchone())
 
     def costs(self, tenant: str, at: str) -> dict:
         """In all, by feature and by run. What is `estimated` is that of open calls, and is in all of them."""
         features: Counter = Counter()
         runs: Counter = Counter()
-        open_parts = "calls JOIN parts USING (key) WHERE is_open AND tenant = ? AND month = ?"
-        for query in (
-            "SELECT feature, run, micro_dollars FROM shares WHERE tenant = ? AND month = ?",
-            f"SELECT feature, run, at_most FROM {open_parts}",
-        ):
-            for feature, run, amount in self._db.execute(query, (tenant, at)):
-                features[feature] += amount
-                runs[run] += amount
-        told = {"month": at, "micro_dollars": features.total(), "estimated": self.held(tenant, at)}
+        query = f"""
+            SELECT feature, run, micro_dollars FROM shares WHERE tenant = :tenant AND month = :month
+            UNION ALL SELECT feature, run, at_most FROM {OPEN}"""
+        for feature, run, amount in self._db.execute(query, {"tenant": tenant, "month": at}):
+            features[feature] += amount
+            runs[run] += amount
+        told = {"month": at, "micro_dollars": features.total(), "estimated": self.totals(tenant, at)[1]}
         return {**told, "features": features, "runs": runs}

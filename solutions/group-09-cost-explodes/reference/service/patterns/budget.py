@@ -41,7 +41,7 @@ class Budget:
         )
 
     def is_low(self, tenant: Tenant) -> bool:
-        spent = self._ledger.spent(tenant.name, month(time.time(), tenant.zone))
+        spent, _ = self._ledger.totals(tenant.name, month(time.time(), tenant.zone))
         return 100 * spent >= WARN * tenant.budget
 
     def reserve(self, key: str, wanted: Sequence[tuple[Tenant, Part]]) -> list[type[Exception] | None]:
@@ -55,9 +55,9 @@ class Budget:
             for tenant, part in wanted:
                 at = month(time.time(), tenant.zone)
                 mine = sum(each.at_most for each in fit if each.payer.tenant == tenant.name)
-                left = tenant.budget - self._ledger.spent(tenant.name, at) - part.at_most
-                held = self._ledger.held(tenant.name, at) + mine
-                reasons.append(Exhausted if left < 0 else Busy if left < held else None)
+                spent, held = self._ledger.totals(tenant.name, at)
+                left = tenant.budget - spent - part.at_most
+                reasons.append(Exhausted if left < 0 else Busy if left < held + mine else None)
                 fit += [part] * (reasons[-1] is None)
             if fit:
                 self._ledger.begin(key, fit)
@@ -65,7 +65,8 @@ class Budget:
 
     def watch(self, tenant: Tenant, at: str) -> None:
         """Something was spent in this month: is it time to tell somebody?"""
-        if 100 * self._ledger.spent(tenant.name, at) >= WARN * tenant.budget:
+        spent, _ = self._ledger.totals(tenant.name, at)
+        if 100 * spent >= WARN * tenant.budget:
             self._db.execute("INSERT OR IGNORE INTO alerts (tenant, month, due) VALUES (?, ?, 0)", (tenant.name, at))
 
     def next_alert(self, again: float) -> tuple[str, str] | None:
