@@ -1,0 +1,22 @@
+"""Quota enforcement: what one tenant may take of what all share."""
+
+import json
+import sqlite3
+import time
+
+from service.store import transaction
+
+WINDOW = 60.0
+SCHEMA = "CREATE TABLE IF NOT EXISTS quotas (tenant TEXT PRIMARY KEY, moments TEXT);"
+
+
+def admit(db: sqlite3.Connection, tenant: str, limit: int) -> float:
+    """0 if one more call of the tenant is let in, and it counts from now on; else the seconds after which one will be."""
+    with transaction(db):
+        row = db.execute("SELECT moments FROM quotas WHERE tenant = ?", (tenant,)).fetchone()
+        now = time.time()
+        moments = [at for at in json.loads(row["moments"] if row else "[]") if at > now - WINDOW]
+        if len(moments) >= limit:
+            return moments[-limit] + WINDOW - now
+        db.execute("INSERT OR REPLACE INTO quotas VALUES (?, ?)", (tenant, json.dumps([*moments, now])))
+        return 0.0
