@@ -1,9 +1,11 @@
-"""Our account at the provider: nothing leaves before it is admitted and reserved for, and all that comes back is recorded."""
+"""Our account at the provider: nothing leaves before it is admitted and reserved for, and all that comes back is recorded.
 
-import asyncio
-import sqlite3
+For threads: all of it blocks.
+"""
+
+import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from service.patterns.budget import Budget, Busy, Exhausted
 from service.patterns.flyweight import Flyweights
 from service.patterns.quota import Quota
 from service.settings import ANSWER, CHEAPER, EMBEDDER, MODEL, Settings
-from service.store import Tenant, find_tenant, transaction
+from service.store import Database, Tenant, find_tenant, transaction
 from service.vocabulary import Vocabulary, download
 
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
@@ -34,22 +36,23 @@ class OverQuota(Exception):
 
 
 class Account:
-    def __init__(self, db: sqlite3.Connection, llm: Llm, settings: Settings) -> None:
+    def __init__(self, db: Database, llm: Llm, settings: Settings) -> None:
         self.db, self.llm = db, llm
         self.ledger, self.quota = Ledger(db), Quota(db)
         self.budget = Budget(db, self.ledger)
         self.vocabularies: Flyweights[Vocabulary] = Flyweights(download, most=4)
-        self.alerts = httpx.AsyncClient(base_url=settings.alerts_url, timeout=10.0)
+        self.alerts = httpx.Client(base_url=settings.alerts_url, timeout=10.0)
         self._prices: list[dict] = []
         self._priced = 0.0
+        self.ended = threading.Event()
         db.execute("CREATE TABLE IF NOT EXISTS read_up_to (line INTEGER)")
 
-    async def vocabulary(self, model: str) -> Vocabulary:
-        return await asyncio.to_thread(self.vocabularies.get, model)
+    def vocabulary(self, model: str) -> Vocabulary:
+        return self.vocabularies.get(model)
 
-    async def prices(self) -> list[dict]:
+    def prices(self) -> list[dict]:
         if not self._prices or time.time() > self._priced + FRESH:
-            self._prices = (await self.llm.read("/v1/prices"))["prices"]
+            self._prices = (self.llm.read("/v1/prices"))["prices"]
             self._priced = time.time()
         return self._prices
 
@@ -61,14 +64,14 @@ class Account:
         if wait:
             raise OverQuota(wait)
 
-    async def reserve(self, payer: Payer, messages: list[dict]) -> tuple[str, dict]:
+    def reserve(self, payer: Payer, messages: list[dict]) -> tuple[str, dict]:
         """The key of a call for which there is room, and its body. Raises Exhausted and Busy."""
         tenant = find_tenant(self.db, payer.tenant)
-        prices = await self.prices()
+        prices = self.prices()
         for model in (MODEL, CHEAPER):
             if model == MODEL and self.budget.is_low(tenant):
                 continue
-            sent = (await self.vocabulary(model)).count_messages(messages)
+            sent = (self.vocabulary(model)).count_messages(messages)
             now = time.time()
             at_most = max(cost(Usage(model, at, sent, 0, ANSWER), prices) for at in (now, now + LONGEST))
             key = str(uuid4())
@@ -79,37 +82,37 @@ class Account:
 
     # --------------------------------------------------------------------------------------------- calls
 
-    async def complete(self, payer: Payer, messages: list[dict]) -> str:
+    def complete(self, payer: Payer, messages: list[dict]) -> str:
         """What the model says. Raises OverQuota, Exhausted, Busy, Refused and Unavailable."""
         self.admit(payer.tenant)
-        key, body = await self.reserve(payer, messages)
+        key, body = self.reserve(payer, messages)
         with self._free_if_not_billed(key):
-            answer = await self.llm.call(CHAT, body, key)
-        await self._record(key, answer)
+            answer = self.llm.call(CHAT, body, key)
+        self._record(key, answer)
         return answer.body["choices"][0]["message"]["content"]
 
-    async def insist(self, payer: Payer, messages: list[dict]) -> str:
+    def insist(self, payer: Payer, messages: list[dict]) -> str:
         """The same, for work behind a request: it waits for its turn. Raises Exhausted, Refused and Unavailable."""
         while True:
             try:
-                return await self.complete(payer, messages)
+                return self.complete(payer, messages)
             except OverQuota as error:
-                await asyncio.sleep(error.seconds)
+                time.sleep(error.seconds)
             except Busy:
-                await asyncio.sleep(AGAIN)
+                time.sleep(AGAIN)
 
-    async def stream(self, key: str, body: dict) -> AsyncIterator[str]:
+    def stream(self, key: str, body: dict) -> Iterator[str]:
         """What the model says, as it comes. Who hangs up pays it all: what that is, the report says."""
         with self._free_if_not_billed(key):
-            async for answer in self.llm.stream(body, key):
+            for answer in self.llm.stream(body, key):
                 if answer.body.get("usage"):
-                    await self._record(key, answer)
+                    self._record(key, answer)
                 for choice in answer.body["choices"]:
                     yield choice["delta"].get("content", "")
 
-    async def embed(self, documents: Sequence[tuple[Payer, str]]) -> list[type[Exception] | None]:
+    def embed(self, documents: Sequence[tuple[Payer, str]]) -> list[type[Exception] | None]:
         """Have documents embedded in one call, which their owners share. What keeps each from it: see Budget.reserve."""
-        vocabulary, prices = await self.vocabulary(EMBEDDER), await self.prices()
+        vocabulary, prices = self.vocabulary(EMBEDDER), self.prices()
         wanted = []
         for payer, text in documents:
             tenant, tokens = find_tenant(self.db, payer.tenant), vocabulary.count(text)
@@ -121,8 +124,8 @@ class Account:
         if texts:
             created = time.time()
             with self._free_if_not_billed(key):
-                answer = await self.llm.call(EMBED, {"model": EMBEDDER, "input": texts}, key)
-            await self._record(key, answer, created)
+                answer = self.llm.call(EMBED, {"model": EMBEDDER, "input": texts}, key)
+            self._record(key, answer, created)
         return reasons
 
     @contextmanager
@@ -137,7 +140,7 @@ class Account:
                 self.ledger.close(key)
             raise
 
-    async def _record(self, key: str, answer: Answer, created: float = 0.0) -> None:
+    def _record(self, key: str, answer: Answer, created: float = 0.0) -> None:
         told = answer.body["usage"]
         usage = Usage(
             answer.body["model"],
@@ -146,7 +149,7 @@ class Account:
             told.get("prompt_tokens_details", {}).get("cached_tokens", 0),
             told.get("completion_tokens", 0),
         )
-        self._book(key, answer.request, cost(usage, await self.prices()), usage.created)
+        self._book(key, answer.request, cost(usage, self.prices()), usage.created)
 
     def _book(self, key: str, request: str, micro_dollars: int, created: float) -> None:
         for tenant, month in self.ledger.record(key, request, micro_dollars, created):
@@ -154,20 +157,20 @@ class Account:
 
     # --------------------------------------------------------------------------------------------- behind the calls
 
-    async def keep_books(self) -> None:
-        """Read the report, and send alerts, for ever."""
-        while True:
+    def keep_books(self) -> None:
+        """Read the report, and send alerts, until `ended` is set."""
+        while not self.ended.is_set():
             for work in (self._read_report, self._send_alert):
                 with suppress(httpx.HTTPError):
-                    await work()
-            await asyncio.sleep(TICK)
+                    work()
+            self.ended.wait(TICK)
 
-    async def _read_report(self) -> None:
+    def _read_report(self) -> None:
         more = True
         while more:
             row = self.db.execute("SELECT line FROM read_up_to").fetchone()
             after = row["line"] if row else 0
-            page = await self.llm.read("/v1/usage", after=after)
+            page = self.llm.read("/v1/usage", after=after)
             for line in page["lines"]:
                 self._book(line["key"], line["id"], line["micro_dollars"], line["created"])
             with transaction(self.db):  # twice is once, so another replica may have read the same
@@ -176,9 +179,9 @@ class Account:
             more = page["more"]
         self.ledger.close_all(before=page["complete_until"] - LONGEST)
 
-    async def _send_alert(self) -> None:
+    def _send_alert(self) -> None:
         while alert := self.budget.next_alert(again=3 * TICK):
             tenant, month = alert
-            told = await self.alerts.post("/alerts", json={"tenant": tenant, "month": month, "percent": 80})
+            told = self.alerts.post("/alerts", json={"tenant": tenant, "month": month, "percent": 80})
             if told.is_success:
                 self.budget.alerted(tenant, month)

@@ -1,13 +1,14 @@
 """The HTTP face of Skylark's assistant. Several replicas of it run on one disk."""
 
-import asyncio
 import math
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import uuid4
 
+import anyio.to_thread
 from fastapi import FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
@@ -17,7 +18,7 @@ from service.assistant import Assistant
 from service.llm import Llm, Refused, Unavailable
 from service.patterns.budget import Busy, Exhausted, month
 from service.settings import Settings
-from service.store import Tenant, UnknownTenant, connect, find_run, find_tenant, keep_tenant
+from service.store import Database, Tenant, UnknownTenant, find_run, find_tenant, keep_tenant
 
 Name = Annotated[str, Header(alias="X-Tenant")]
 
@@ -50,17 +51,17 @@ class Document(BaseModel):
 
 def create_app() -> FastAPI:
     settings = Settings.from_env()
-    db = connect(settings.data_dir)
+    db = Database(settings.data_dir)
     account = Account(db, Llm(settings), settings)
     assistant = Assistant(db, account)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loops = (assistant.work(), assistant.embed_batches(), account.keep_books())
-        tasks = [asyncio.create_task(loop) for loop in loops]
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 100
+        for loop in (assistant.embed_batches, account.keep_books):
+            threading.Thread(target=loop, daemon=True).start()
         yield
-        for task in tasks:
-            task.cancel()
+        account.ended.set()
 
     app = FastAPI(title="Skylark assistant", lifespan=lifespan)
     statuses = {UnknownTenant: 404, Exhausted: 402, OverQuota: 429, Busy: 429, Refused: 502, Unavailable: 503}
@@ -79,28 +80,28 @@ def create_app() -> FastAPI:
         return {"status": "ok"}
 
     @app.put("/tenants/{name}")
-    async def agree(name: str, terms: Terms) -> dict:
+    def agree(name: str, terms: Terms) -> dict:
         """What was agreed with a tenant. It holds from now on, at all replicas."""
         keep_tenant(db, Tenant(name, terms.zone, terms.budget, terms.quota))
         return {"name": name, **terms.model_dump()}
 
     @app.post("/chat")
-    async def chat(body: Chat, name: Name):
+    def chat(body: Chat, name: Name):
         tenant, run = find_tenant(db, name), str(uuid4())
         if body.stream:
-            pieces = await assistant.stream(tenant, run, body.session, body.text)
+            pieces = assistant.stream(tenant, run, body.session, body.text)
             return StreamingResponse(pieces, media_type="text/plain", headers={"x-run": run})
-        return {"run": run, "answer": await assistant.chat(tenant, run, body.session, body.text)}
+        return {"run": run, "answer": assistant.chat(tenant, run, body.session, body.text)}
 
     @app.post("/digests", status_code=202)
-    async def digest(body: Digest, name: Name) -> dict:
+    def digest(body: Digest, name: Name) -> dict:
         """A summary of each section, behind the request."""
         tenant = find_tenant(db, name)
         work = lambda payer, answers: assistant.digest(payer, body.sections, answers)  # noqa: E731
         return {"run": assistant.begin(tenant, "digest", work)}
 
     @app.post("/research", status_code=202)
-    async def research(body: Research, name: Name) -> dict:
+    def research(body: Research, name: Name) -> dict:
         """An agent goes so many steps, and sends sub-agents for what is `also` asked."""
         tenant = find_tenant(db, name)
         asked = body.question, body.steps, body.also
@@ -108,20 +109,20 @@ def create_app() -> FastAPI:
         return {"run": assistant.begin(tenant, "research", work)}
 
     @app.post("/documents", status_code=202)
-    async def document(body: Document, name: Name) -> dict:
+    def document(body: Document, name: Name) -> dict:
         """A document to be embedded, soon."""
         tenant = find_tenant(db, name)
         return {"run": assistant.embed(tenant, body.text)}
 
     @app.get("/runs/{run}")
-    async def ask_after(run: str, name: Name) -> dict:
+    def ask_after(run: str, name: Name) -> dict:
         found = find_run(db, name, run)
         if found is None:
             raise HTTPException(404, f"no run {run}")
         return found
 
     @app.get("/costs")
-    async def costs(name: Name, at: Annotated[str, Query(alias="month")] = "") -> dict:
+    def costs(name: Name, at: Annotated[str, Query(alias="month")] = "") -> dict:
         """What a tenant has spent in a month (such as 2026-01; this one, if not said), in micro-dollars."""
         tenant = find_tenant(db, name)
         return account.ledger.costs(name, at or month(time.time(), tenant.zone))

@@ -1,9 +1,9 @@
-"""The LLM provider, as groups 1 and 2 have left it: three tries for each call, which carry one key, and a time-out."""
+"""The LLM provider, for threads: three tries for each call, which carry one key, and a time-out. All of it blocks."""
 
-import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
@@ -39,14 +39,14 @@ class Answer:
 class Llm:
     def __init__(self, settings: Settings) -> None:
         headers = {"authorization": f"Bearer {settings.llm_key}"}
-        self.http = httpx.AsyncClient(base_url=settings.llm_url, headers=headers, timeout=TIMEOUT)
+        self.http = httpx.Client(base_url=settings.llm_url, headers=headers, timeout=TIMEOUT, limits=httpx.Limits(max_connections=200))
 
-    async def call(self, path: str, body: dict, key: str) -> Answer:
+    def call(self, path: str, body: dict, key: str) -> Answer:
         """The provider's reply. The same key is executed and billed once, unless a first try is still in work."""
         billed = False
         for attempt in range(1, TRIES + 1):
             try:
-                reply = await self.http.post(path, json=body, headers={"idempotency-key": key})
+                reply = self.http.post(path, json=body, headers={"idempotency-key": key})
                 if not reply.is_error:
                     return Answer(reply.headers["x-request-id"], reply.json())
                 if reply.status_code not in PASSING:
@@ -57,25 +57,25 @@ class Llm:
             except (httpx.TransportError, ValueError) as error:
                 failure, billed = repr(error), True
             if attempt < TRIES:
-                await asyncio.sleep(random.uniform(0.0, 0.2 * 2**attempt))
+                time.sleep(random.uniform(0.0, 0.2 * 2**attempt))
         raise Unavailable(failure, billed)
 
-    async def stream(self, body: dict, key: str) -> AsyncIterator[Answer]:
+    def stream(self, body: dict, key: str) -> Iterator[Answer]:
         """The reply, event by event. It is not tried again."""
         body = {**body, "stream": True, "stream_options": {"include_usage": True}}
         try:
             headers = {"idempotency-key": key}
-            async with self.http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as reply:
+            with self.http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as reply:
                 if reply.is_error:
                     raise Unavailable(f"the provider answers {reply.status_code}", billed=False)
-                async for line in reply.aiter_lines():
+                for line in reply.iter_lines():
                     if line.startswith("data: {"):
                         yield Answer(reply.headers["x-request-id"], json.loads(line.removeprefix("data: ")))
         except httpx.TransportError as error:
             raise Unavailable(repr(error), billed=not isinstance(error, httpx.ConnectError)) from error
 
-    async def read(self, path: str, **query: int) -> dict:
+    def read(self, path: str, **query: int) -> dict:
         """A page of the provider: what it costs, what it has billed. Raises httpx.HTTPError."""
-        reply = await self.http.get(path, params=query)
+        reply = self.http.get(path, params=query)
         reply.raise_for_status()
         return reply.json()

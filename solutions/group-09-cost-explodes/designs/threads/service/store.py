@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tenants (name TEXT PRIMARY KEY, zone TEXT, budget INTEGER, quota INTEGER);
@@ -32,16 +34,29 @@ class UnknownTenant(Exception):
     """Nobody has told us of this tenant."""
 
 
-def connect(data_dir: Path) -> sqlite3.Connection:
-    """A connection without transactions of its own making: each statement stands alone, or in `transaction`."""
-    db = sqlite3.connect(data_dir / "skylark.db", timeout=10.0, isolation_level=None, check_same_thread=False)
-    db.row_factory = sqlite3.Row
-    db.executescript(SCHEMA)
-    return db
+class Database:
+    """A connection for each thread that asks. They make no transactions of their own: each statement stands alone, or in
+    `transaction`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path, self._mine = data_dir / "skylark.db", threading.local()
+        self.executescript(SCHEMA)
+
+    def _connection(self) -> sqlite3.Connection:
+        if not hasattr(self._mine, "db"):
+            self._mine.db = sqlite3.connect(self._path, timeout=30.0, isolation_level=None)
+            self._mine.db.row_factory = sqlite3.Row
+        return self._mine.db
+
+    def execute(self, query: str, values: Any = ()) -> sqlite3.Cursor:
+        return self._connection().execute(query, values)
+
+    def executescript(self, script: str) -> None:
+        self._connection().executescript(script)
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
+def transaction(db: Database) -> Iterator[None]:
     """All of it or nothing. Await nothing in there."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -52,26 +67,26 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def keep_tenant(db: sqlite3.Connection, tenant: Tenant) -> None:
+def keep_tenant(db: Database, tenant: Tenant) -> None:
     values = (tenant.name, tenant.zone, tenant.budget, tenant.quota)
     db.execute("INSERT OR REPLACE INTO tenants VALUES (?, ?, ?, ?)", values)
 
 
-def find_tenant(db: sqlite3.Connection, name: str) -> Tenant:
+def find_tenant(db: Database, name: str) -> Tenant:
     row = db.execute("SELECT * FROM tenants WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise UnknownTenant(name)
     return Tenant(**dict(row))
 
 
-def begin_run(db: sqlite3.Connection, run: str, tenant: str, kind: str) -> None:
+def begin_run(db: Database, run: str, tenant: str, kind: str) -> None:
     db.execute("INSERT INTO runs (id, tenant, kind) VALUES (?, ?, ?)", (run, tenant, kind))
 
 
-def end_run(db: sqlite3.Connection, run: str, status: str, answers: list[str]) -> None:
+def end_run(db: Database, run: str, status: str, answers: list[str]) -> None:
     db.execute("UPDATE runs SET status = ?, answers = ? WHERE id = ?", (status, json.dumps(answers), run))
 
 
-def find_run(db: sqlite3.Connection, tenant: str, run: str) -> dict | None:
+def find_run(db: Database, tenant: str, run: str) -> dict | None:
     row = db.execute("SELECT * FROM runs WHERE id = ? AND tenant = ?", (run, tenant)).fetchone()
     return row and {"run": run, "kind": row["kind"], "status": row["status"], "answers": json.loads(row["answers"])}

@@ -1,6 +1,5 @@
 """Token accounting: a ledger that equals the provider's invoice, to the micro-dollar."""
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 
 from service.patterns.attribution import Payer, split
 from service.patterns.budget import month
-from service.store import transaction
+from service.store import Database, transaction
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, begun REAL, is_open INTEGER DEFAULT 1);
@@ -68,7 +67,7 @@ class Ledger:
     A call is open until it is known what it has cost. As long as it is, it counts with the most that it may cost.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         db.executescript(SCHEMA)
 

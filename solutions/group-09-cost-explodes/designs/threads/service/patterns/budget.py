@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from service.store import Tenant, transaction
+from service.store import Database, Tenant, transaction
 
 if TYPE_CHECKING:
     from service.patterns.accounting import Ledger, Part
@@ -33,7 +32,7 @@ def month(at: float, zone: str) -> str:
 class Budget:
     """What may still be spent: the budget of the month, less what was spent, less what open calls may cost."""
 
-    def __init__(self, db: sqlite3.Connection, ledger: Ledger) -> None:
+    def __init__(self, db: Database, ledger: Ledger) -> None:
         self._db, self._ledger = db, ledger
         db.execute(
             "CREATE TABLE IF NOT EXISTS alerts (tenant TEXT, month TEXT, due REAL, sent INTEGER DEFAULT 0,"

@@ -1,15 +1,14 @@
 """Quota enforcement: what one tenant may take of what all share."""
 
-import sqlite3
 import time
 
-from service.store import transaction
+from service.store import Database, transaction
 
 
 class Quota:
     """Calls that were let in, in the file that all replicas share."""
 
-    def __init__(self, db: sqlite3.Connection, window: float = 60.0) -> None:
+    def __init__(self, db: Database, window: float = 60.0) -> None:
         self._db, self._window = db, window
         db.execute("CREATE TABLE IF NOT EXISTS let_in (tenant TEXT, at REAL)")
         db.execute("CREATE INDEX IF NOT EXISTS let_in_when ON let_in (tenant, at)")
