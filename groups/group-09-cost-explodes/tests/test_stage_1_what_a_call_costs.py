@@ -21,12 +21,12 @@ def test_a_vocabulary_is_downloaded_once(scene, incident):
     """Thirty sessions at once, and each model's vocabulary is downloaded once by each replica."""
     rng = scene.rng("sessions")
     house = incident.House(scene, replicas=2)
-    tenants = [incident.word(rng) for _ in range(3)]
+    tenants = [incident.word(rng) for _ in range(5)]
     sessions = 30
 
     async def play():
         await house.agree(*tenants)
-        chats = [house.chat(tenants[n % 3], incident.question(rng), f"s{n}", to=n % 2) for n in range(sessions)]
+        chats = [house.chat(tenants[n % 5], incident.question(rng), f"s{n}", to=n % 2) for n in range(sessions)]
         answers = await asyncio.gather(*chats)
         later = [await house.chat(tenants[0], incident.question(rng), "s0", to=to) for to in range(2)]
         return answers, later
@@ -188,7 +188,7 @@ def test_the_ledger_is_the_invoice(scene, incident):
         sections = [incident.document(rng, tenants[1], 30) for _ in range(3)]
         begun = await house.begin(tenants[1], "/digests", {"sections": sections})
         await house.ends(tenants[1], begun.run)
-        await house.sim.until(at - 0.5)  # its price is that of before, though it ends behind the change
+        await house.sim.until(at - 0.2)  # its price is that of before, though it ends behind the change
         await house.chat(tenants[0], incident.question(rng), "s")
         answers = [await house.chat(tenants[1], incident.question(rng), "t") for _ in range(3)]
         begun = await house.begin(tenants[1], "/documents", {"text": incident.document(rng, tenants[1], 40)})
