@@ -94,6 +94,7 @@ class Provider:
         self._tariff = tariff
         self._prompts = billing.Prompts(tariff.keeps) if tariff else None
         self._in_work: dict[int, float] = {}  # call -> when it arrived
+        self._forgotten = 0  # lines of the invoice
         self._sim = sim
         self._salt = sim.rng("provider").getrandbits(64)
         self._law = NormalDist(math.log(median), sigma) if sigma else None
@@ -143,8 +144,9 @@ class Provider:
         if call.path == billing.PRICES:
             return Reply.json(tariff.listed(epoch, now))
         if call.path == billing.USAGE and after.isascii() and after.isdigit():
-            open_since = min(self._in_work.values(), default=math.inf)
-            return Reply.json(billing.report(self.invoice, open_since, int(after), epoch, now, tariff.lag))
+            open_since, behind = min(self._in_work.values(), default=math.inf), max(0, int(after) - self._forgotten)
+            told = billing.report(self.invoice, open_since, behind, epoch, now, tariff.lag)
+            return Reply.json({**told, "next": told["next"] + self._forgotten})
         return Reply.json(shapes.error(call.path, "not_found_error", "no such page"), 404)
 
     # ------------------------------------------------------------------------------------------- the way of a call
@@ -170,8 +172,9 @@ class Provider:
     def _forget(self) -> None:
         """The older half of the calls, and what was kept for repetitions of them."""
         del self.log[: GUARD // 2]
-        first = self.log[0].id
+        first, lines = self.log[0].id, len(self.invoice)
         self.invoice = [line for line in self.invoice if line.call >= first]
+        self._forgotten += lines - len(self.invoice)
         known = {(entry.api_key, entry.idempotency_key) for entry in self.log}
         self._kept = {key: work for key, work in self._kept.items() if key in known or not work.task.done()}
         self._seen.clear()

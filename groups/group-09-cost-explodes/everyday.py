@@ -24,7 +24,7 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
                 "a tenant with two cents a month",
             ),
             Try(post("chat", '{"text": "What does a seat cost?"}'), "a question: how long does it take, and why?"),
-            Try(post("chat", '{"text": "What does a seat cost?", "stream": true}'), "the same, streamed: what is it billed?"),
+            Try(post("chat", '{"text": "What does a seat cost?", "stream": true}'), "the same, streamed: who pays?"),
             Try(post("research", '{"question": "What is a seat?", "steps": 60}'), "an agent sets out"),
             Try(
                 f"curl -s $service/costs {tenant}; echo\ncurl -s $llm/-/invoice\ncurl -s $llm/v1/usage",

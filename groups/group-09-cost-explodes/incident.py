@@ -1,8 +1,8 @@
-"""The incident of group 9, and the house it happens in: replicas of Skylark's assistant on one disk, the LLM provider with
-its tariff and its invoice, the vocabularies of its models, and whoever hears of alerts.
+"""The incident of group 9, and the house it happens in: replicas of Skylark's assistant on one disk, the LLM provider
+with its tariff and its invoice, the vocabularies of its models, and whoever hears of alerts.
 
-`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a day and its bill, a tenant who asks for more
-than everybody else, and an agent that nobody stops.
+`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a day and its bill, a tenant who asks for
+more than everybody else, and an agent that nobody stops.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ class House:
         self.sim.network.attach(LLM, self.provider)
         self.sim.network.attach(MODELS, self._publish)
         self.sim.network.attach(ALERTS, self._hear)
-        self.replicas = [self.sim.host(f"assistant-{at}", scene.service, disk="shared") for at in range(1, replicas + 1)]
+        names = [f"assistant-{at}" for at in range(1, replicas + 1)]
+        self.replicas = [self.sim.host(name, scene.service, disk="shared") for name in names]
         self.answers: list[Answer] = []
 
     def run(self, play: Callable[[], Awaitable[Any]]) -> Any:
@@ -182,7 +183,8 @@ class House:
         until = self.sim.now + patience
         told: list[str] = []
         while True:
-            told = [str((await self.send("GET", f"/runs/{run}", tenant, to=to)).body.get("status", "?")) for run in runs]
+            seen = [await self.send("GET", f"/runs/{run}", tenant, to=to) for run in runs]
+            told = [str(each.body.get("status", "?")) for each in seen]
             if "running" not in told or self.sim.now >= until:
                 return told
             await asyncio.sleep(2.0)
@@ -205,8 +207,8 @@ class House:
         return next(entry for entry in self.provider.log if entry.id == line.call)
 
     def lines(self, word: str = "", *, since: float = 0.0, until: float = 1e12) -> list[tuple[Line, Fraction]]:
-        """The lines of the invoice in whose calls `word` stands, and how much of each it is: of an embedding, its documents
-        by tokens. By when the provider received the call."""
+        """The lines of the invoice in whose calls `word` stands, and how much of each it is: of an embedding, its
+        documents by tokens. By when the provider received the call."""
         entries = {entry.id: entry for entry in self.provider.log}
         found = []
         for line in self.provider.invoice:
@@ -245,7 +247,8 @@ class House:
         told = [(each.asked, f"{each.path} of {each.tenant}: {each.told}, after {each.ended - each.asked:.1f} s")
                 for each in self.answers if each.path in ("/chat", "/digests", "/research", "/documents")
                 and (not word or each.tenant == word)]  # fmt: skip
-        told += [(line.at, f"→ the invoice: {line.model}, {line.micro_dollars} micro-dollars") for line, _ in self.lines(word)]
+        told += [(line.at, f"→ the invoice: {line.model}, {line.micro_dollars} micro-dollars")
+                 for line, _ in self.lines(word)]  # fmt: skip
         for kind, what in (("crash", "is killed"), ("start", "starts")):
             told += [(entry.at, f"{entry.source} {what}") for entry in self.sim.tape.of(kind) if entry.at]
         told.sort(key=lambda moment: moment[0])
@@ -329,9 +332,9 @@ class Bill:
 
     def text(self) -> str:
         return (
-            f"Three tenants have {self.chats:g} chats, every third of them streamed, and every sixth traveller hangs up. Two "
-            f"digests are made, and six documents embedded. Of the provider's replies, {100 * self.lost:g} % get lost. At "
-            f"{self.raised:g} s the large model becomes dearer. Then the invoice comes."
+            f"Three tenants have {self.chats:g} chats, every third of them streamed, and every sixth traveller hangs "
+            f"up. Two digests are made, and six documents embedded. Of the provider's replies, {100 * self.lost:g} % get "
+            f"lost. At {self.raised:g} s the large model becomes dearer. Then the invoice comes."
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:
@@ -379,7 +382,8 @@ class Bill:
 
         costs = house.run(day)
         known, billed = sum(each.amount("micro_dollars") for each in costs), house.provider.billed
-        off = sum(abs(each.amount("micro_dollars") - house.due(tenant)) for each, tenant in zip(costs, tenants, strict=True))
+        pairs = zip(costs, tenants, strict=True)
+        off = sum(abs(each.amount("micro_dollars") - house.due(tenant)) for each, tenant in pairs)
         seconds = int(self.horizon)
         bill = curve(((line.at, line.micro_dollars) for line in house.provider.invoice), seconds)
         return Act(
@@ -416,9 +420,9 @@ class Noisy:
 
     def text(self) -> str:
         return (
-            f"Three tenants have a chat every three seconds, on two replicas. From {self.begins:g} s on a fourth, whose script "
-            f"has gone wrong, asks {self.rate:g} a second, and orders two digests of 40 sections. The provider executes "
-            f"{self.slots:g} of our calls at once. The quota is {self.quota:g} calls in any 60 s."
+            f"Three tenants have a chat every three seconds, on two replicas. From {self.begins:g} s on a fourth, "
+            f"whose script has gone wrong, asks {self.rate:g} a second, and orders two digests of 40 sections. The provider "
+            f"executes {self.slots:g} of our calls at once. The quota is {self.quota:g} calls in any 60 s."
         )
 
     def marks(self) -> tuple[tuple[float, str], ...]:
@@ -443,16 +447,17 @@ class Noisy:
             for tenant in others:  # the vocabularies are there
                 await asyncio.gather(*(house.chat(tenant, question(rng), to=to) for to in range(2)))
             begun = house.sim.now
+            rounds = range(int((self.horizon - begun - 15) / 3))
             plans = [chat(begun + 3.0 * number + at, tenant, question(rng), number + at)
-                     for number in range(int((self.horizon - begun - 15) / 3)) for at, tenant in enumerate(others)]  # fmt: skip
+                     for number in rounds for at, tenant in enumerate(others)]  # fmt: skip
             plans += [chat(self.begins + number / self.rate, noisy, question(rng), number)
                       for number in range(int(self.rate * self.lasts))]  # fmt: skip
             await asyncio.gather(*plans, *(digest(document(rng, noisy, 12), to) for to in range(2)))
 
         house.run(day)
         seconds = int(self.horizon)
-        good = [each for each in answers if each.tenant in others and each.status == 200 and each.ended - each.asked < 10]
         asked = [each for each in answers if each.tenant in others]
+        good = [each for each in asked if each.status == 200 and each.ended - each.asked < 10]
         calls = [entry.arrived for entry in house.calls(noisy)]
         return Act(
             series=(
@@ -509,18 +514,20 @@ class Runaway:
 
         answers = house.run(day)
         spent = float(house.due(tenant))
+        bill = [(line.at, float(part)) for line, part in house.lines(tenant)]
+        calls, most = len(house.calls(tenant)), 3 * self.steps
         good = [each.status == 200 for each in answers if each.tenant == other]
         seconds = int(self.horizon)
         return Act(
             series=(
-                Series("spent", "micro-dollars", curve(((line.at, float(part)) for line, part in house.lines(tenant)), seconds)),
+                Series("spent", "micro-dollars", curve(bill, seconds)),
                 Series("the budget", "micro-dollars", (self.budget,) * seconds),
             ),
             figures=(
                 Figure("spent, of the budget", 100 * spent / self.budget, "%", 100.0, "at_most"),
                 Figure("of the budget could be used", min(100.0, 100 * spent / self.budget), "%", 90.0, "at_least"),
                 Figure("alerts", abs(len(house.alerts) - 1), "too many or too few", 0.0, "at_most"),
-                Figure("calls of the agents", len(house.calls(tenant)), f"of {3 * self.steps:g}", 3 * self.steps - 1, "at_most"),
+                Figure("calls of the agents", calls, f"of {most:g}", most - 1, "at_most"),
                 Figure("the other tenant is answered", 100 * sum(good) / len(good), "%", 99.0, "at_least"),
             ),
         )

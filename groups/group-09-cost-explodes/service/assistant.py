@@ -104,8 +104,8 @@ class Assistant:
         for step in range(steps):
             system = TEXTS["research"].format(airline=tenant.name)
             notes = "\n".join(found[-3:])
-            asked = f"{notes}\nStep {step + 1}. {question}"
-            found.append(await self.complete([{"role": "system", "content": system}, {"role": "user", "content": asked}]))
+            asked = {"role": "user", "content": f"{notes}\nStep {step + 1}. {question}"}
+            found.append(await self.complete([{"role": "system", "content": system}, asked]))
             await asyncio.sleep(PAUSE)
         for agent in agents:
             found += await agent

@@ -275,7 +275,9 @@ def test_what_got_lost_is_billed(scene, incident):
     sees = f"replies are lost that cost {due} micro-dollars; we know of {known}, of which {guessed} is said to be an estimate"
     missing = float(max(0, due - known)) + float(max(0, due - guessed))
     expect("missing", missing, at_most=0, unit="micro-dollars", code="free-of-charge", sees=sees, story=house.story(lost))
-    for name, costs, when in ((refused, early[1], "at once"), (refused, late[1], "later"), (once, early[2], "at once"), (lost, late[0], "later"), (once, late[2], "later")):  # fmt: skip
+    looks = [(refused, early[1], "at once"), (once, early[2], "at once")]
+    looks += [(name, costs, "later") for name, costs in zip((lost, refused, once), late, strict=True)]
+    for name, costs, when in looks:
         due, known, guessed = house.due(name), costs.amount("micro_dollars"), costs.amount("estimated")
         what = {lost: "replies are lost", refused: "a call is refused", once: "a call is tried twice"}[name]
         sees = f"{what}, and {due} micro-dollars are billed; {when} we know of {known}, {guessed} of it estimated"

@@ -150,7 +150,7 @@ def test_a_noisy_tenant_hurts_nobody(scene, incident):
     rng = scene.rng("noise")
     house = incident.House(scene, replicas=2, median=1.2, slots=8)
     noisy, *others = [incident.word(rng) for _ in range(4)]
-    quota, begins, asked = 20, 10.0, 90
+    quota, begins, asked = 20, 10.0, 80
 
     async def at(moment, who, to):
         await house.sim.until(moment)
@@ -161,7 +161,7 @@ def test_a_noisy_tenant_hurts_nobody(scene, incident):
         await asyncio.gather(*(house.chat(others[0], incident.question(rng), to=to) for to in range(2)))
         body = {"sections": [incident.document(rng, noisy, 12) for _ in range(40)]}
         noise = [at(begins + number / 8, noisy, number) for number in range(asked)]
-        visits = [at(begins + 1.0 + 4.0 * number + place, who, number) for number in range(7) for place, who in enumerate(others)]
+        visits = [at(begins + 1.0 + 4.0 * number + place, who, number) for number in range(6) for place, who in enumerate(others)]
         digests = [house.begin(noisy, "/digests", body, to=to) for to in range(2)]
         await house.sim.until(begins)
         answers, *_ = await asyncio.gather(asyncio.gather(*visits), asyncio.gather(*noise), *digests)

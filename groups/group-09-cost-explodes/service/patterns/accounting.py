@@ -18,8 +18,9 @@ class Usage:
 def cost(usage: Usage, prices: list[dict]) -> int:
     """What the provider charges for a call, in whole micro-dollars, rounded up once for the whole call.
 
-    `prices` are rows as GET /v1/prices has them, in any order: {"model", "from", "input", "cached", "output"}, micro-dollars
-    per 1,000 tokens. That row holds which has the latest `from` that is not after `created`. Raises KeyError if there is none.
+    `prices` are rows as GET /v1/prices has them, in any order: {"model", "from", "input", "cached", "output"},
+    micro-dollars per 1,000 tokens. That row holds which has the latest `from` that is not after `created`. Raises
+    KeyError if there is none.
     """
     raise NotImplementedError("cost in service/patterns/accounting.py")
 
@@ -38,6 +39,6 @@ class Ledger:
         raise NotImplementedError("Ledger.begin in service/patterns/accounting.py")
 
     def record(self, key: str, request: str, micro_dollars: int, created: float) -> None:
-        """A line of the invoice, as its X-Request-Id names it: from a reply, or from the report. Twice is once; and where the
-        two differ, the report is right."""
+        """A line of the invoice, as its X-Request-Id names it: from a reply, or from the report. Twice is once; and
+        where the two differ, the report is right."""
         raise NotImplementedError("Ledger.record in service/patterns/accounting.py")

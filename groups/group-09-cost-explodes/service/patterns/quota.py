@@ -13,7 +13,8 @@ class Quota:
         raise NotImplementedError("Quota in service/patterns/quota.py")
 
     def admit(self, tenant: str, limit: int) -> float:
-        """0 if one more call of the tenant is let in, and it counts from now on; else the seconds after which one will be.
+        """0 if one more call of the tenant is let in, and it counts from now on; else the seconds after which one will
+        be.
 
         In any `window` seconds, at most `limit` are let in. Who is turned away does not count.
         """

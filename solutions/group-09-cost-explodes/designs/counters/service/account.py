@@ -112,7 +112,7 @@ async def reserve(office: Office, messages: list[dict]) -> tuple[str, dict]:
 
 
 async def complete(office: Office, messages: list[dict], *, patient: bool = False) -> str:
-    """What the model says. Who is patient waits for his turn. Raises OverQuota, Exhausted, Busy, Refused, Unavailable."""
+    """What the model says. Who is patient waits. Raises OverQuota, Exhausted, Busy, Refused, Unavailable."""
     while True:
         try:
             await asyncio.gather(vocabulary(office, MODEL), price_list(office))  # so that nothing lies between
@@ -153,7 +153,8 @@ async def stream(office: Office, key: str, body: dict) -> AsyncIterator[str]:
 
 
 async def embed(office: Office, documents: list[tuple[Payer, str]]) -> list[type[Exception] | None]:
-    """Have documents embedded in one call, which their owners share. What keeps each from it: Exhausted, Busy, or nothing."""
+    """Have documents embedded in one call, which their owners share. What keeps each from it: Exhausted, Busy, or
+    nothing."""
     words, prices = await vocabulary(office, EMBEDDER), await price_list(office)
     now, key = time.time(), str(uuid4())
     wanted = []

@@ -72,7 +72,8 @@ async def stream(office: Office, tenant: Tenant, run: str, name: str, text: str)
 
 
 def begin(office: Office, tenant: Tenant, kind: str, work: Callable[[list[str]], Awaitable[None]]) -> str:
-    """Do work behind the request, as a run. Its task has the payer that is set here, and so has each task that it makes."""
+    """Do work behind the request, as a run. Its task has the payer that is set here, and so has each task that it
+    makes."""
     run, answers = str(uuid4()), []
     begin_run(office.db, run, tenant.name, kind)
     payer.set(Payer(tenant.name, kind, run))
@@ -98,7 +99,9 @@ async def digest(office: Office, tenant: Tenant, sections: list[str], answers: l
         answers.append(await complete(office, [{"role": "user", "content": prompt}], patient=True))
 
 
-async def research(office: Office, tenant: Tenant, question: str, steps: int, also: list[str], answers: list[str]) -> None:
+async def research(
+    office: Office, tenant: Tenant, question: str, steps: int, also: list[str], answers: list[str]
+) -> None:
     """Ask the model, step by step, and go by what it has said; sub-agents see to what is also asked."""
     reports: list[list[str]] = [[] for _ in also]
     agents = [asyncio.create_task(research(office, tenant, each, steps, [], report))

@@ -1,4 +1,4 @@
-"""The vocabularies of the provider's models, as it publishes them: with one, the tokens of a text are counted exactly."""
+"""The vocabularies of the provider's models, as it publishes them: with one, tokens are counted exactly."""
 
 import re
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A run of letters is cut into pieces of at most `letters`, a run of digits into pieces of `digits`; every other visible
-    character is one token. Each message of a chat adds `message` tokens. It takes 40 MB."""
+    """A run of letters is cut into pieces of at most `letters`, a run of digits into pieces of `digits`; every other
+    visible character is one token. Each message of a chat adds `message` tokens. It takes 40 MB."""
 
     model: str
     letters: int

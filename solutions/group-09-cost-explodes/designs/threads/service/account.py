@@ -1,4 +1,5 @@
-"""Our account at the provider: nothing leaves before it is admitted and reserved for, and all that comes back is recorded.
+"""Our account at the provider: nothing leaves before it is admitted and reserved for, and all that comes back is
+recorded.
 
 For threads: all of it blocks.
 """
@@ -23,7 +24,7 @@ from service.vocabulary import Vocabulary, download
 
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
 FRESH = 600.0  # seconds for which a price list will do: changes are announced an hour before
-TICK = 15.0  # seconds between two looks at the report
+TICK = 20.0  # seconds between two looks at the report
 AGAIN = 5  # seconds after which a busy budget is worth another try
 
 
@@ -111,7 +112,7 @@ class Account:
                     yield choice["delta"].get("content", "")
 
     def embed(self, documents: Sequence[tuple[Payer, str]]) -> list[type[Exception] | None]:
-        """Have documents embedded in one call, which their owners share. What keeps each from it: see Budget.reserve."""
+        """Have documents embedded in one call, which their owners share. What keeps each from it: Budget.reserve."""
         vocabulary, prices = self.vocabulary(EMBEDDER), self.prices()
         wanted = []
         for payer, text in documents:
@@ -173,14 +174,15 @@ class Account:
             page = self.llm.read("/v1/usage", after=after)
             for line in page["lines"]:
                 self._book(line["key"], line["id"], line["micro_dollars"], line["created"])
-            with transaction(self.db):  # twice is once, so another replica may have read the same
-                self.db.execute("DELETE FROM read_up_to")
-                self.db.execute("INSERT INTO read_up_to VALUES (?)", (page["next"],))
+            if page["next"] > after:
+                with transaction(self.db):  # twice is once, so another replica may have read the same
+                    self.db.execute("DELETE FROM read_up_to")
+                    self.db.execute("INSERT INTO read_up_to VALUES (?)", (page["next"],))
             more = page["more"]
         self.ledger.close_all(before=page["complete_until"] - LONGEST)
 
     def _send_alert(self) -> None:
-        while alert := self.budget.next_alert(again=3 * TICK):
+        while alert := self.budget.next_alert(again=2 * TICK):
             tenant, month = alert
             told = self.alerts.post("/alerts", json={"tenant": tenant, "month": month, "percent": 80})
             if told.is_success:

@@ -39,7 +39,8 @@ class Answer:
 class Llm:
     def __init__(self, settings: Settings) -> None:
         headers = {"authorization": f"Bearer {settings.llm_key}"}
-        self.http = httpx.Client(base_url=settings.llm_url, headers=headers, timeout=TIMEOUT, limits=httpx.Limits(max_connections=200))
+        limits = httpx.Limits(max_connections=200)
+        self.http = httpx.Client(base_url=settings.llm_url, headers=headers, timeout=TIMEOUT, limits=limits)
 
     def call(self, path: str, body: dict, key: str) -> Answer:
         """The provider's reply. The same key is executed and billed once, unless a first try is still in work."""

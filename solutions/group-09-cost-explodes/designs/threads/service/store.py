@@ -35,8 +35,8 @@ class UnknownTenant(Exception):
 
 
 class Database:
-    """A connection for each thread that asks. They make no transactions of their own: each statement stands alone, or in
-    `transaction`."""
+    """A connection for each thread that asks. They make no transactions of their own: each statement stands alone, or
+    in `transaction`."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path, self._mine = data_dir / "skylark.db", threading.local()

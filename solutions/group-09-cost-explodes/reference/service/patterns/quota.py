@@ -15,7 +15,8 @@ class Quota:
         db.execute("CREATE INDEX IF NOT EXISTS let_in_when ON let_in (tenant, at)")
 
     def admit(self, tenant: str, limit: int) -> float:
-        """0 if one more call of the tenant is let in, and it counts from now on; else the seconds after which one will be.
+        """0 if one more call of the tenant is let in, and it counts from now on; else the seconds after which one will
+        be.
 
         In any `window` seconds, at most `limit` are let in. Who is turned away does not count.
         """

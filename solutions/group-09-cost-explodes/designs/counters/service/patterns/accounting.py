@@ -95,5 +95,5 @@ def costs(db: sqlite3.Connection, tenant: str, at: str) -> dict:
     for feature, run, amount in [*map(tuple, rows), *map(tuple, held)]:
         features[feature] = features.get(feature, 0) + amount
         runs[run] = runs.get(run, 0) + amount
-    estimated = sum(row["held"] for row in held)
-    return {"month": at, "micro_dollars": sum(features.values()), "estimated": estimated, "features": features, "runs": runs}
+    told = {"month": at, "micro_dollars": sum(features.values()), "estimated": sum(row["held"] for row in held)}
+    return {**told, "features": features, "runs": runs}

@@ -14,7 +14,7 @@ class Payer:
 
 
 payer: ContextVar[Payer] = ContextVar("payer")
-"""Of the request that is being answered. A task has what the one had that made it: so make it there, not in a worker."""
+"""Of the request that is being answered. A task has what the one had that made it: make it there."""
 
 
 def split(micro_dollars: int, weights: list[int]) -> list[int]:

@@ -44,7 +44,9 @@ def look(db: sqlite3.Connection, tenant: str, at: str) -> tuple[int, int]:
 def hold(db: sqlite3.Connection, tenant: str, at: str, budget: int, amount: int) -> type[Exception] | None:
     """Hold so much, if there is room: what keeps us from it, or None. Inside a transaction."""
     db.execute("INSERT OR IGNORE INTO counters (tenant, month) VALUES (?, ?)", (tenant, at))
-    query = "UPDATE counters SET held = held + :more WHERE tenant = :tenant AND month = :month AND spent + held + :more <= :most"
+    query = """
+        UPDATE counters SET held = held + :more
+        WHERE tenant = :tenant AND month = :month AND spent + held + :more <= :most"""
     values = {"more": amount, "tenant": tenant, "month": at, "most": budget}
     if db.execute(query, values).rowcount:
         return None

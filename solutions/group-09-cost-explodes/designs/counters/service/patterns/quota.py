@@ -11,7 +11,7 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS quotas (tenant TEXT PRIMARY KEY, moments TE
 
 
 def admit(db: sqlite3.Connection, tenant: str, limit: int) -> float:
-    """0 if one more call of the tenant is let in, and it counts from now on; else the seconds after which one will be."""
+    """0 if one more call of the tenant is let in, and counts from now on; else the seconds until one will be."""
     with transaction(db):
         row = db.execute("SELECT moments FROM quotas WHERE tenant = ?", (tenant,)).fetchone()
         now = time.time()

@@ -40,8 +40,9 @@ class Usage:
 def cost(usage: Usage, prices: list[dict]) -> int:
     """What the provider charges for a call, in whole micro-dollars, rounded up once for the whole call.
 
-    `prices` are rows as GET /v1/prices has them, in any order: {"model", "from", "input", "cached", "output"}, micro-dollars
-    per 1,000 tokens. That row holds which has the latest `from` that is not after `created`. Raises KeyError if there is none.
+    `prices` are rows as GET /v1/prices has them, in any order: {"model", "from", "input", "cached", "output"},
+    micro-dollars per 1,000 tokens. That row holds which has the latest `from` that is not after `created`. Raises
+    KeyError if there is none.
     """
     rows = [row for row in prices if row["model"] == usage.model and row["from"] <= usage.created]
     if not rows:
@@ -77,11 +78,13 @@ class Ledger:
         self._db.execute("INSERT INTO calls (key, begun) VALUES (?, ?)", (key, now))
         for number, part in enumerate(parts):
             who = part.payer
-            row = (key, number, who.tenant, who.feature, who.run, part.zone, part.weight, month(now, part.zone), part.at_most)
+            at = month(now, part.zone)
+            row = (key, number, who.tenant, who.feature, who.run, part.zone, part.weight, at, part.at_most)
             self._db.execute("INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def record(self, key: str, request: str, micro_dollars: int, created: float) -> set[tuple[str, str]]:
-        """A line of the invoice, from a reply, or from the report, which comes later, and is right. Whose month it changes."""
+        """A line of the invoice, from a reply, or from the report, which comes later, and is right. Whose month it
+        changes."""
         with transaction(self._db):
             self.close(key)
             known = self._db.execute("SELECT micro_dollars FROM lines WHERE request = ?", (request,)).fetchone()

@@ -15,9 +15,9 @@ class Payer:
 def split(micro_dollars: int, weights: list[int]) -> list[int]:
     """A cost, shared by weight: whole micro-dollars, in the order of the weights.
 
-    The shares add up to exactly the whole. Each is less than one micro-dollar away from its exact part. Who weighs nothing
-    pays nothing; if nobody weighs anything, all weigh the same. There is at least one, and no weight is below 0. Costs and
-    weights may have more digits than a float.
+    The shares add up to exactly the whole. Each is less than one micro-dollar away from its exact part. Who weighs
+    nothing pays nothing; if nobody weighs anything, all weigh the same. There is at least one, and no weight is below
+    0. Costs and weights may have more digits than a float.
     """
     if not any(weights):
         weights = [1] * len(weights)

@@ -44,7 +44,8 @@ class Budget:
         return 100 * spent >= WARN * tenant.budget
 
     def reserve(self, key: str, wanted: Sequence[tuple[Tenant, Part]]) -> list[type[Exception] | None]:
-        """Hold the most that a call may cost each of those who pay it: what keeps them from it, Exhausted or Busy, or None.
+        """Hold the most that a call may cost each of those who pay it: what keeps them from it, Exhausted or Busy, or
+        None.
 
         With nobody left, nothing is begun.
         """
@@ -71,14 +72,13 @@ class Budget:
     def next_alert(self, again: float) -> tuple[str, str] | None:
         """Tenant and month of an alert that nobody is sending. It is the caller's for `again` seconds."""
         now = time.time()
-        with transaction(self._db):
-            row = self._db.execute("SELECT * FROM alerts WHERE NOT sent AND due <= ?", (now,)).fetchone()
-            if row is None:
-                return None
-            self._db.execute(
-                "UPDATE alerts SET due = ? WHERE tenant = ? AND month = ?", (now + again, row["tenant"], row["month"])
-            )
-            return row["tenant"], row["month"]
+        row = self._db.execute("SELECT * FROM alerts WHERE NOT sent AND due <= ?", (now,)).fetchone()
+        if row is None:
+            return None
+        found = row["tenant"], row["month"]
+        query = "UPDATE alerts SET due = ? WHERE tenant = ? AND month = ? AND due = ?"
+        taken = self._db.execute(query, (now + again, *found, row["due"])).rowcount
+        return found if taken else None
 
     def alerted(self, tenant: str, at: str) -> None:
         self._db.execute("UPDATE alerts SET sent = 1 WHERE tenant = ? AND month = ?", (tenant, at))
