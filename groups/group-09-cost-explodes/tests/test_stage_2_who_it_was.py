@@ -29,7 +29,7 @@ def test_nothing_is_lost_in_a_split(scene, incident, probes):
     sent = [[str(amount), [str(each) for each in weights]] for amount, weights in cases]
     got = house.run(lambda: house.replicas[0].probe(probes.splits, sent))
     for (amount, weights), told in zip(cases, got, strict=True):
-        what = f"{amount} micro-dollars, shared by {weights[:6]}"
+        what = f"{amount} micro-dollars, shared {' : '.join(map(str, weights[:6]))}{' …' * (len(weights) > 6)}"
         whole = all(each.lstrip("-").isdigit() for each in told)
         sees = f"{what}, is no list of {len(weights)} whole numbers: {', '.join(told[:6])}"
         expect("not_whole", int(not whole or len(told) != len(weights)), at_most=0, code="lost-in-rounding", sees=sees)

@@ -115,8 +115,9 @@ def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
     sees = f"80 % of a budget are spent, the first alert is answered 503, and two minutes later {len(alerts)} have been heard"
     expect("alerts", len(alerts), at_most=1, unit="alerts", code="too-many-alerts", sees=sees, about="/chat")
     expect("no_alert", len(alerts), at_least=1, unit="alerts", code="no-alert", sees=sees, about="/chat")
+    said = ", ".join(f"{name} {value}" for name, value in alerts[0].items())[:90]
     odd = sum((each.get("month"), each.get("percent")) != ("2026-01", 80) for each in alerts)
-    expect("odd_alert", odd, at_most=0, code="no-alert", sees=f"an alert says {str(alerts[0])[:80]}", about="/chat")
+    expect("odd_alert", odd, at_most=0, code="no-alert", sees=f"an alert says {said}", about="/chat")
 
 
 def test_what_was_not_needed_comes_back(scene, incident):
@@ -231,7 +232,7 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
     rng = scene.rng("midnight")
     zone, elsewhere = rng.sample(("Asia/Tokyo", "Europe/Madrid", "America/New_York", "Asia/Karachi"), 2)
     midnight = datetime(2026, 2, 1, tzinfo=ZoneInfo(zone)).timestamp()
-    house = incident.House(scene, replicas=2, begins=datetime.fromtimestamp(midnight - 60.0, UTC))
+    house = incident.House(scene, replicas=2, begins=datetime.fromtimestamp(midnight - 120.0, UTC))
     tenant, other = incident.word(rng), incident.word(rng)
     budget = rng.randrange(4_000, 5_000)
     months = ["2026-01", "2026-02"]
@@ -241,12 +242,12 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
             await house.agree(who, zone=where, budget=budget)
             await _until_refused(house, incident, rng, who, 0, tokens=3_000)
         early = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
-        assert house.sim.now < 60.0
+        assert house.sim.now < 120.0, "two tenants' questions take more than two minutes"
         for replica in house.replicas:  # what is spent outlives a process
             replica.crash()
             await replica.start()
         early += [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
-        await house.sim.until(61.0)
+        await house.sim.until(121.0)
         late = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
         await _until_refused(house, incident, rng, tenant, 0, tokens=3_000)
         return early, late, [await house.costs(tenant, month) for month in months]
@@ -258,13 +259,13 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
     sees = f"it is past midnight of the last day in {zone}, and a tenant there is answered {late[0].told}"
     expect("no_new_month", int(late[0].status != 200), at_most=0, code="wrong-month", sees=sees, story=house.story(tenant))
     sees = f"it is past midnight in {zone}; a tenant in {elsewhere}, where it is not, has used up its budget, and is answered {late[1].told}"
-    same = datetime.fromtimestamp(midnight + 61.0, ZoneInfo(elsewhere)).month == datetime.fromtimestamp(midnight - 60.0, ZoneInfo(elsewhere)).month
+    same = datetime.fromtimestamp(midnight + 121.0, ZoneInfo(elsewhere)).month == datetime.fromtimestamp(midnight - 120.0, ZoneInfo(elsewhere)).month
     expect("wrong_zone", int(same and late[1].status != 402), at_most=0, code="wrong-month", sees=sees, story=house.story(other))
     for number, month in enumerate(months):
-        due = float(house.due(tenant, since=60.0 * number, until=(60.0, 1e12)[number]))
+        due = float(house.due(tenant, since=120.0 * number, until=(120.0, 1e12)[number]))
         sees = f"a budget is {budget} micro-dollars a month, and in {month} {due:.0f} were spent"
         expect("overshoot", due - budget, at_most=0, unit="micro-dollars", code="overshoot", sees=sees, story=house.story(tenant))
-        expect("used", due, at_least=0.7 * budget, unit="micro-dollars", code="not-usable", sees=sees, story=house.story(tenant))
+        expect("used", due, at_least=0.5 * budget, unit="micro-dollars", code="not-usable", sees=sees, story=house.story(tenant))
         known = costs[number].amount("micro_dollars")
         sees = f"{due:.0f} micro-dollars were spent in {month}, by the tenant's calendar; its bill has {known}"
         expect("off", abs(known - due), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, story=house.story(tenant))
