@@ -63,26 +63,27 @@ class Account:
             raise OverQuota(wait)
 
     async def reserve(self, payer: Payer, messages: list[dict]) -> tuple[str, dict]:
-        """The key of a call for which there is room, and its body. Raises Exhausted and Busy."""
-        tenant = find_tenant(self.db, payer.tenant)
-        prices = await self.prices()
-        for model in (MODEL, CHEAPER):
-            if model == MODEL and self.budget.is_low(tenant):
-                continue
+        """The key of a call that is let in and has room, and its body. Raises OverQuota, Exhausted and Busy.
+
+        What takes time comes first, so that the call leaves when it was let in.
+        """
+        tenant, prices = find_tenant(self.db, payer.tenant), await self.prices()
+        for model in (CHEAPER,) if self.budget.is_low(tenant) else (MODEL, CHEAPER):
             sent = (await self.vocabulary(model)).count_messages(messages)
+            self.admit(payer.tenant)
             now = time.time()
             at_most = max(cost(Usage(model, at, sent, 0, ANSWER), prices) for at in (now, now + LONGEST))
             key = str(uuid4())
             (reason,) = self.budget.reserve(key, [(tenant, Part(payer, tenant.zone, 1, at_most))])
             if reason is None:
                 return key, {"model": model, "messages": messages, "max_tokens": ANSWER}
+            self.quota.give_back(payer.tenant)
         raise reason(payer.tenant)
 
     # --------------------------------------------------------------------------------------------- calls
 
     async def complete(self, payer: Payer, messages: list[dict]) -> str:
         """What the model says. Raises OverQuota, Exhausted, Busy, Refused and Unavailable."""
-        self.admit(payer.tenant)
         key, body = await self.reserve(payer, messages)
         with self._free_if_not_billed(key):
             answer = await self.llm.call(CHAT, body, key)

@@ -59,7 +59,6 @@ class Assistant:
     async def stream(self, tenant: Tenant, run: str, name: str, text: str) -> AsyncIterator[str]:
         """The answer to a text, as it comes; that there is room for it is known when this returns."""
         session = await self.session(tenant, name)
-        self.account.admit(tenant.name)
         key, body = await self.account.reserve(Payer(tenant.name, "chat", run), session.messages(text))
 
         async def pieces() -> AsyncIterator[str]:

@@ -107,6 +107,7 @@ async def reserve(office: Office, messages: list[dict]) -> tuple[str, dict]:
             if reason is None:
                 return key, {"model": model, "messages": messages, "max_tokens": ANSWER}
         if reason is Exhausted or time.time() > until:
+            quota.give_back(office.db, who.tenant)
             raise reason(who.tenant)
         await asyncio.sleep(0.5)
 

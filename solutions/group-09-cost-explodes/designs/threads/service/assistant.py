@@ -63,7 +63,6 @@ class Assistant:
     def stream(self, tenant: Tenant, run: str, name: str, text: str) -> Iterator[str]:
         """The answer to a text, as it comes; that there is room for it is known when this returns."""
         session = self.session(tenant, name)
-        self.account.admit(tenant.name)
         key, body = self.account.reserve(Payer(tenant.name, "chat", run), session.messages(text))
 
         def pieces() -> Iterator[str]:

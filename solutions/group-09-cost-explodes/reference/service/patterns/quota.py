@@ -29,3 +29,7 @@ class Quota:
                 return max(last["at"] + self._window - now, 0.001)
             self._db.execute("INSERT INTO let_in VALUES (?, ?)", (tenant, now))
             return 0.0
+
+    def give_back(self, tenant: str) -> None:
+        """Who was let in last has made no call."""
+        self._db.execute("DELETE FROM let_in WHERE rowid = (SELECT max(rowid) FROM let_in WHERE tenant = ?)", (tenant,))

@@ -20,3 +20,10 @@ def admit(db: sqlite3.Connection, tenant: str, limit: int) -> float:
             return moments[-limit] + WINDOW - now
         db.execute("INSERT OR REPLACE INTO quotas VALUES (?, ?)", (tenant, json.dumps([*moments, now])))
         return 0.0
+
+
+def give_back(db: sqlite3.Connection, tenant: str) -> None:
+    """Who was let in last has made no call."""
+    with transaction(db):
+        row = db.execute("SELECT moments FROM quotas WHERE tenant = ?", (tenant,)).fetchone()
+        db.execute("UPDATE quotas SET moments = ? WHERE tenant = ?", (json.dumps(json.loads(row["moments"])[:-1]), tenant))
