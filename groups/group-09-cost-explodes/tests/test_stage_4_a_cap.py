@@ -88,7 +88,7 @@ def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
     """Below 80 % the tenant's own model answers, from there on the cheaper one; and somebody is told, once."""
     rng = scene.rng("eighty")
     house = incident.House(scene, replicas=2)
-    tenant, budget = incident.word(rng), rng.randrange(50_000, 54_000)
+    tenant, budget = incident.word(rng), rng.randrange(85_000, 90_000)
     house.deaf = 1
     told = []
 
