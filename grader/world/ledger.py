@@ -32,6 +32,7 @@ class Entry:
     answer: str = ""  # what the model said, once it is done, whether or not it arrived
     tokens_in: int = 0
     tokens_out: int = 0
+    cached: int = 0  # of tokens_in
     billed: int = 0
     faults: tuple[str, ...] = ()
     replayed: bool = False  # a repetition of an Idempotency-Key
@@ -50,6 +51,9 @@ class Line:
     tokens_in: int
     tokens_out: int
     micro_dollars: int
+    arrived: float = 0.0
+    idempotency_key: str = ""
+    cached: int = 0  # of tokens_in
 
     @classmethod
     def of(cls, entry: Entry) -> Line:
@@ -63,4 +67,7 @@ class Line:
             tokens_in=entry.tokens_in,
             tokens_out=entry.tokens_out,
             micro_dollars=entry.billed,
+            arrived=entry.arrived,
+            idempotency_key=entry.idempotency_key,
+            cached=entry.cached,
         )

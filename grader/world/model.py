@@ -25,10 +25,11 @@ _KEPT = 256  # texts whose words are known: the same prompt comes again and agai
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Integer micro-dollars per 1,000 tokens."""
+    """Integer micro-dollars per 1,000 tokens. `cached`: of input that was kept; None where keeping saves nothing."""
 
     input: int
     output: int
+    cached: int | None = None
 
 
 PRICES = {
@@ -79,8 +80,13 @@ _COMMON = frozenset(
 
 def cost(model: str, tokens_in: int, tokens_out: int) -> int:
     """Micro-dollars, rounded up. Raises KeyError for a model without a price."""
-    price = PRICES[model]
-    return -(-(tokens_in * price.input + tokens_out * price.output) // 1_000)
+    return charge(PRICES[model], tokens_in, tokens_out)
+
+
+def charge(price: Price, tokens_in: int, tokens_out: int, cached: int = 0) -> int:
+    """Micro-dollars, rounded up. `cached` of the `tokens_in` are charged as such."""
+    kept = price.input if price.cached is None else price.cached
+    return -(-((tokens_in - cached) * price.input + cached * kept + tokens_out * price.output) // 1_000)
 
 
 def answer(messages: Sequence[tuple[str, str]], *, wrong_citation: bool = False) -> str:

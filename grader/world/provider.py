@@ -11,14 +11,14 @@ import hashlib
 import itertools
 import math
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from grader.sim.network import Call, Hangup, Reply
-from grader.world import agent, model, reader, shapes
+from grader.world import agent, billing, model, reader, shapes
 from grader.world.faults import Draw, Fault, Kind, Schedule
 from grader.world.ledger import Entry, Line
 
@@ -47,7 +47,7 @@ POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the s
 - Where an API key's calls at once are capped, one more gets 429. A call counts until its reply has been sent, or its
   client has hung up.
 {model.RULES}
-{reader.RULES}{agent.RULES}"""
+{reader.RULES}{agent.RULES}{billing.RULES}"""
 
 
 class TooManyCalls(Exception):
@@ -63,13 +63,15 @@ class _Work:
     content_type: str
     begun: asyncio.Future[tuple[float, float]]  # when it started, how long it takes
     task: asyncio.Task[None]
+    call: int  # whose id it has
 
 
 class Provider:
     """Attach it: `sim.network.attach("llm.skylark.test", provider)`.
 
     `median` (seconds) and `sigma` are the latency law; `slots` the calls executed at once; `cap` the calls that an API
-    key may have open at once (None: any number); `joins` whether a repetition waits for a first try that is in work.
+    key may have open at once (None: any number); `joins` whether a repetition waits for a first try that is in work;
+    `tariff` how it charges (None: at the prices of the models, with no report).
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Provider:
         slots: int = 20,
         cap: int | None = None,
         joins: bool = True,
+        tariff: billing.Tariff | None = None,
         faults: Sequence[Fault] = (),
     ) -> None:
         self.log: list[Entry] = []
@@ -88,6 +91,10 @@ class Provider:
         self.high_water = 0
         self.cap = cap
         self._joins = joins
+        self._tariff = tariff
+        self._prompts = billing.Prompts(tariff.keeps) if tariff else None
+        self._in_work: dict[int, float] = {}  # call -> when it arrived
+        self._forgotten = 0  # lines of the invoice
         self._sim = sim
         self._salt = sim.rng("provider").getrandbits(64)
         self._law = NormalDist(math.log(median), sigma) if sigma else None
@@ -118,6 +125,8 @@ class Provider:
         """Raises TooManyCalls, and Hangup where a fault says so."""
         if self._announcer is None:
             self._announcer = asyncio.create_task(self._schedule.announce(self._sim, "provider"))
+        if self._tariff and call.method == "GET":
+            return self._tell(call, self._tariff)
         entry = self._enter(call)
         streamed = False
         try:
@@ -127,6 +136,18 @@ class Provider:
         finally:
             if not streamed:
                 self._leave(entry, gone=call.closed.is_set())
+
+    def _tell(self, call: Call, tariff: billing.Tariff) -> Reply:
+        """The price list or the report: not logged, and free."""
+        epoch, now = self._sim.epoch / 1e9, self._sim.now
+        after = call.query.get("after", "0")
+        if call.path == billing.PRICES:
+            return Reply.json(tariff.listed(epoch, now))
+        if call.path == billing.USAGE and after.isascii() and after.isdigit():
+            open_since, behind = min(self._in_work.values(), default=math.inf), max(0, int(after) - self._forgotten)
+            told = billing.report(self.invoice, open_since, behind, epoch, now, tariff.lag)
+            return Reply.json({**told, "next": told["next"] + self._forgotten})
+        return Reply.json(shapes.error(call.path, "not_found_error", "no such page"), 404)
 
     # ------------------------------------------------------------------------------------------- the way of a call
 
@@ -151,8 +172,9 @@ class Provider:
     def _forget(self) -> None:
         """The older half of the calls, and what was kept for repetitions of them."""
         del self.log[: GUARD // 2]
-        first = self.log[0].id
+        first, lines = self.log[0].id, len(self.invoice)
         self.invoice = [line for line in self.invoice if line.call >= first]
+        self._forgotten += lines - len(self.invoice)
         known = {(entry.api_key, entry.idempotency_key) for entry in self.log}
         self._kept = {key: work for key, work in self._kept.items() if key in known or not work.task.done()}
         self._seen.clear()
@@ -239,11 +261,16 @@ class Provider:
         self, call: Call, entry: Entry, request: shapes.Request, canonical: bytes, fault: Fault | None, draw: Draw
     ) -> _Work:
         output = request.run(wrong_citation=fault is not None and fault.kind is Kind.WRONG_CITATION, salt=self._salt)
+        if self._prompts and isinstance(request, shapes.Conversation):
+            turns = request.turns()
+            known = self._prompts.known((entry.api_key, request.model), turns, self._sim.now)
+            output = replace(output, cached=model.message_tokens(text for _, text in turns[:known]))
+        self._in_work[entry.id] = self._sim.now
         pieces = request.render(str(entry.id), int(self._sim.epoch / 1e9 + self._sim.now), output)
         begun: asyncio.Future[tuple[float, float]] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._execute(call, entry, output, draw, self._turn(), begun))
         content_type = "text/event-stream" if request.stream else "application/json"
-        work = _Work(canonical, pieces, content_type, begun, task)
+        work = _Work(canonical, pieces, content_type, begun, task, entry.id)
         if entry.idempotency_key:
             self._kept[entry.api_key, entry.idempotency_key] = work
         return work
@@ -283,15 +310,17 @@ class Provider:
             entry.client_gone = call.closed.is_set()
         entry.finished = self._sim.now
         entry.answer = output.text
-        entry.tokens_in, entry.tokens_out = output.tokens_in, output.tokens_out
-        entry.billed = model.cost(entry.model, output.tokens_in, output.tokens_out)
+        entry.tokens_in, entry.tokens_out, entry.cached = output.tokens_in, output.tokens_out, output.cached or 0
+        price = self._tariff.price(entry.model, entry.arrived) if self._tariff else model.PRICES[entry.model]
+        entry.billed = model.charge(price, entry.tokens_in, entry.tokens_out, entry.cached)
+        del self._in_work[entry.id]
         self.invoice.append(Line.of(entry))
         self._sim.tape.record(
             "billed", "provider", call=entry.id, key=entry.idempotency_key, gone=entry.client_gone, cost=entry.billed
         )
 
     async def _deliver(self, call: Call, entry: Entry, work: _Work, fault: Fault | None, *, stream: bool) -> Reply:
-        headers = {"content-type": work.content_type}
+        headers = {"content-type": work.content_type, "x-request-id": f"req_{work.call}"}
         if entry.replayed:
             headers["idempotent-replayed"] = "true"
             await asyncio.sleep(DESK_SECONDS)

@@ -33,6 +33,7 @@ class Output:
     tokens_out: int
     whole: bool = True
     calls: tuple[agent.ToolCall, ...] = ()  # of tools
+    cached: int | None = None  # of tokens_in; None where prompts are not kept
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -215,9 +216,11 @@ class Chat(Conversation, kw_only=True):
     def _head(self, name: str, created: int, kind: str) -> dict[str, Any]:
         return {"id": f"chatcmpl-{name}", "object": kind, "created": created, "model": self.model}
 
-    def _usage(self, output: Output) -> dict[str, int]:
+    def _usage(self, output: Output) -> dict[str, Any]:
         total = output.tokens_in + output.tokens_out
-        return {"prompt_tokens": output.tokens_in, "completion_tokens": output.tokens_out, "total_tokens": total}
+        kept = {} if output.cached is None else {"prompt_tokens_details": {"cached_tokens": output.cached}}
+        told = {"prompt_tokens": output.tokens_in, "completion_tokens": output.tokens_out, "total_tokens": total}
+        return {**told, **kept}
 
     def _end(self, output: Output) -> str:
         if output.calls:

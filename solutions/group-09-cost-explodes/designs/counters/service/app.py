@@ -1,0 +1,130 @@
+"""The HTTP face of Skylark's assistant. Several replicas of it run on one disk."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import FastAPI, Header, HTTPException, Query, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+
+from service import account, assistant
+from service.account import OverQuota
+from service.llm import Refused, Unavailable
+from service.patterns.accounting import costs
+from service.patterns.budget import Busy, Exhausted, month
+from service.settings import Settings
+from service.store import Tenant, UnknownTenant, connect, find_run, find_tenant, keep_tenant
+
+Name = Annotated[str, Header(alias="X-Tenant")]
+
+
+class Terms(BaseModel):
+    zone: str = "UTC"
+    budget: int = Field(ge=0)
+    quota: int = Field(ge=1)
+
+
+class Chat(BaseModel):
+    text: str
+    session: str = ""
+    stream: bool = False
+
+
+class Digest(BaseModel):
+    sections: list[str]
+
+
+class Research(BaseModel):
+    question: str
+    steps: int = Field(5, ge=1, le=1000)
+    also: list[str] = []
+
+
+class Document(BaseModel):
+    text: str
+
+
+def create_app() -> FastAPI:
+    settings = Settings.from_env()
+    db = connect(settings.data_dir)
+    office = account.found(db, settings)
+    documents: asyncio.Queue = asyncio.Queue()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loops = (assistant.embed_batches(office, documents), account.keep_books(office))
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        yield
+        for task in tasks:
+            task.cancel()
+
+    app = FastAPI(title="Skylark assistant", lifespan=lifespan)
+    statuses = {UnknownTenant: 404, Exhausted: 402, OverQuota: 429, Busy: 429, Refused: 502, Unavailable: 503}
+
+    async def told(request: Request, error: Exception) -> JSONResponse:
+        status, headers = statuses[type(error)], {}
+        if status == 429:
+            headers["retry-after"] = str(math.ceil(getattr(error, "seconds", 5.0)))
+        return JSONResponse({"detail": f"{type(error).__name__}: {error}"}, status, headers)
+
+    for kind in statuses:
+        app.exception_handler(kind)(told)
+
+    @app.get("/health")
+    async def health() -> dict:
+        return {"status": "ok"}
+
+    @app.put("/tenants/{name}")
+    async def agree(name: str, terms: Terms) -> dict:
+        """What was agreed with a tenant. It holds from now on, at all replicas."""
+        keep_tenant(db, Tenant(name, terms.zone, terms.budget, terms.quota))
+        return {"name": name, **terms.model_dump()}
+
+    @app.post("/chat")
+    async def chat(body: Chat, name: Name):
+        tenant, run = find_tenant(db, name), str(uuid4())
+        if body.stream:
+            pieces = await assistant.stream(office, tenant, run, body.session, body.text)
+            return StreamingResponse(pieces, media_type="text/plain", headers={"x-run": run})
+        return {"run": run, "answer": await assistant.chat(office, tenant, run, body.session, body.text)}
+
+    @app.post("/digests", status_code=202)
+    async def digest(body: Digest, name: Name) -> dict:
+        """A summary of each section, behind the request."""
+        tenant = find_tenant(db, name)
+        work = lambda answers: assistant.digest(office, tenant, body.sections, answers)  # noqa: E731
+        return {"run": assistant.begin(office, tenant, "digest", work)}
+
+    @app.post("/research", status_code=202)
+    async def research(body: Research, name: Name) -> dict:
+        """An agent goes so many steps, and sends sub-agents for what is `also` asked."""
+        tenant = find_tenant(db, name)
+        asked = body.question, body.steps, body.also
+        work = lambda answers: assistant.research(office, tenant, *asked, answers)  # noqa: E731
+        return {"run": assistant.begin(office, tenant, "research", work)}
+
+    @app.post("/documents", status_code=202)
+    async def document(body: Document, name: Name) -> dict:
+        """A document to be embedded, soon."""
+        tenant = find_tenant(db, name)
+        return {"run": assistant.embed(office, documents, tenant, body.text)}
+
+    @app.get("/runs/{run}")
+    async def ask_after(run: str, name: Name) -> dict:
+        found = find_run(db, name, run)
+        if found is None:
+            raise HTTPException(404, f"no run {run}")
+        return found
+
+    @app.get("/costs")
+    async def bill(name: Name, at: Annotated[str, Query(alias="month")] = "") -> dict:
+        """What a tenant has spent in a month (such as 2026-01; this one, if not said), in micro-dollars."""
+        tenant = find_tenant(db, name)
+        return costs(db, name, at or month(time.time(), tenant.zone))
+
+    return app
