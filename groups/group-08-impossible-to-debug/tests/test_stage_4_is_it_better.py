@@ -121,18 +121,18 @@ def test_the_golden_set_is_the_one_that_was_agreed_on(scene, incident, probes):
 
 @pytest.mark.pattern("offline-evaluation")
 def test_a_prompt_is_tried_before_it_answers(scene, incident):
-    """A prompt that costs one kind of question is stopped; the one in use is not; and nobody gets a mail."""
+    """A prompt that costs one kind of question is stopped; one that costs none is not; and nobody gets a mail."""
     house = incident.House(scene, fares=4)
     trap = "{} with fare {{fare}} costs 1 euros."
     bags, pets = trap.format("A second suitcase"), trap.format("Bringing a pet")
     now, candidate = f"{incident.HOUSE_PROMPT} {bags}", f"{incident.HOUSE_PROMPT} {pets}"
-    sizes = {"changes": 20, "bags": 28, "pets": 24}
+    sizes = {"changes": 2, "bags": 22, "pets": 20}
     cases = []
     for topic, size in sizes.items():
         for at in range(size):
             booking = house.bookings[at % 4]
             question = incident.TOPICS[topic][0].replace("What", ("What", "Please say what", "And what")[at // 4 % 3])
-            cases.append({"booking": booking, "question": f"{question} {'I' * (at // 12 + 1)}", "expected": house.due(booking, topic),
+            cases.append({"booking": booking, "question": f"{question} ({at})", "expected": house.due(booking, topic),
                           "slice": topic})  # fmt: skip
 
     async def play():
@@ -143,26 +143,24 @@ def test_a_prompt_is_tried_before_it_answers(scene, incident):
         pinned = found.body.get("fingerprint")
         worse = await house.send("POST", "/evaluate", json={"text": candidate, "golden": pinned})
         asked = len(house.provider.log)
-        same = await house.send("POST", "/evaluate", json={"text": now})
+        await house.send("PUT", "/golden", json={"cases": cases[1:14]})
         better = await house.send("POST", "/evaluate", json={"text": incident.HOUSE_PROMPT})
-        await house.send("PUT", "/golden", json={"cases": cases[1:]})
         before = len(house.provider.log)
         changed = await house.send("POST", "/evaluate", json={"text": now, "golden": pinned})
         unasked = len(house.provider.log) - before
         later = await house.ask(house.bookings[0], incident.TOPICS["changes"][0])
         await asyncio.sleep(2.0)
         runs = (await house.send("GET", "/runs")).body.get("runs") or []
-        return worse, asked, same, better, changed, unasked, later, len(house.tools.mails) - mails, found, runs
+        return worse, asked, better, changed, unasked, later, len(house.tools.mails) - mails, found, runs
 
-    worse, asked, same, better, changed, unasked, later, mails, found, runs = house.run(play)
+    worse, asked, better, changed, unasked, later, mails, found, runs = house.run(play)
     about = "/evaluate"
     sees = f"a prompt wins {sizes['bags']} questions and loses all {sizes['pets']} about pets; it {'passes' if worse.body.get('passed') else 'is stopped'}"
     expect("let_through", int(worse.body.get("passed") is not False), at_most=0, code="slice-lost", sees=sees, about=about)
     sees = f"{asked} questions of the golden set are asked, and {mails - 1} mails are sent to travellers who asked nothing"
     expect("mails", mails - 1, at_most=0, unit="mails", code="has-effects", sees=sees, about=about)
-    stopped = [reply.body.get("reason", reply.told) for reply in (same, better) if reply.body.get("passed") is not True]
-    sees = f"the prompt in use, and one that is better, are evaluated, and {len(stopped)} are stopped: {stopped}"
-    expect("stopped", len(stopped), at_most=0, unit="prompts", code="false-alarm", sees=sees, about=about)
+    sees = f"a prompt that is better is evaluated, and stopped: {better.body.get('reason', better.told)}"
+    expect("stopped", int(better.body.get("passed") is not True), at_most=0, unit="prompts", code="false-alarm", sees=sees, about=about)
     told = (worse.body.get("slices") or {}).get("pets")
     sees = f"all questions about pets were right, and none with the candidate; what is told of that is {told}"
     expect("wrong_shares", int(told != [1.0, 0.0]), at_most=0, code="wrong-share", sees=sees, about=about)

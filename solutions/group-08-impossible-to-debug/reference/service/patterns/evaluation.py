@@ -39,7 +39,7 @@ def gate(
     for case in golden:
         slices[case["slice"]].append((baseline.get(case["id"], False), candidate.get(case["id"], False)))
     worse = [name for name, pairs in slices.items() if _is_worse(pairs, 0.15)]
-    if _is_worse([pair for pairs in slices.values() for pair in pairs], 0.06):
+    if _is_worse([pair for pairs in slices.values() for pair in pairs], 0.08):
         worse.append("all")
     shares = {
         name: (sum(was for was, _ in pairs) / len(pairs), sum(now for _, now in pairs) / len(pairs))
