@@ -103,12 +103,13 @@ def test_a_long_text_is_capped_and_known(scene, incident, probes):
 
 def explained(house, record, entry, booking):
     """What a record lacks of what is needed to say why: compared with what the model has seen."""
+    if record.status != 200:
+        return [f"everything: GET /runs/… is answered {record.told}"]
     body = record.body
     steps = json.dumps(body.get("steps") or [], ensure_ascii=False)
-    lacks = [] if record.status == 200 else [f"it is answered {record.told}"]
     fare = house.tools.fares.get(booking, "?")
     asked = [json.dumps(line, ensure_ascii=False)[1:-1] for line in (entry.prompt if entry else "").splitlines() if line]
-    lacks += ["the prompt, word by word"] if not all(line in steps for line in asked) else []
+    lacks = ["the prompt, word by word"] if not all(line in steps for line in asked) else []
     lacks += ["what the model said"] if entry and entry.answer and json.dumps(entry.answer)[1:-1] not in steps else []
     lacks += ["the model"] if body.get("model") != "lark-small" else []
     lacks += ["max_tokens"] if not isinstance(body.get("max_tokens"), int) else []

@@ -227,9 +227,9 @@ def test_the_hidden_fault_is_named(scene, incident):
     same = [cause for cause, good, bad, *_ in seen if good.text == bad.text or good.status != 200 or bad.status != 200]
     sees = f"something goes wrong, and it makes no difference to the answer: {', '.join(same)}"
     expect("no_difference", len(same), at_most=0, unit="faults", code="not-answered", sees=sees, about="POST /ask")
-    story = [(bad.asked % 1000, f"{cause}: {good.text!r} became {bad.text!r}; blamed is {found.body.get('cause', found.told)}")
+    story = [(bad.asked % 1000, f"{cause}: {good.text!r} became {bad.text!r}; blamed is {found.body.get('cause') or 'nobody'}")
              for cause, good, bad, found, _, _ in seen]  # fmt: skip
-    wrong = [f"{cause} is to blame, and {found.body.get('cause', found.told)} is named"
+    wrong = [f"{cause} is to blame, and {found.body.get('cause') or 'nobody'} is named"
              for cause, _, _, found, _, _ in seen if found.status != 200 or found.body.get("cause") != cause]  # fmt: skip
     sees = f"of {len(seen)} faults, {len(wrong)} are not named: {(wrong or [''])[0]}"
     expect("not_named", len(wrong), at_most=0, unit="faults", code="cause-unknown", sees=sees, story=story)
@@ -265,9 +265,11 @@ def test_nobody_is_blamed_without_cause(scene, incident):
 
     first, bad, same, asked, model, again, unknown = house.run(play)
     assert first.text != bad.text, "the model cites another source, and the answer is the same"
-    wrong = int(same.status != 200 or same.body.get("cause") is not None)
-    wrong += int(model.status != 200 or model.body.get("cause") is not None)
-    told = [reply.body.get("cause") if reply.status == 200 else reply.told for reply in (same, model)]
+    silent = sum(reply.status != 200 for reply in (same, model))
+    sees = f"two times somebody asks what is to blame, and that is answered {same.told} and {model.told}"
+    expect("not_answered", silent, at_most=0, unit="questions", code="cause-unknown", sees=sees, about="/diagnose")
+    told = [reply.body.get("cause") for reply in (same, model)]
+    wrong = sum(cause is not None for cause in told)
     sees = f"nothing differs, and {told[0] or 'nobody'} is blamed; the model was at fault for a while, and {told[1] or 'nobody'} is"
     expect("blamed", wrong, at_most=0, unit="cases", code="wrong-cause", sees=sees, about="/diagnose")
     sees = f"nothing differs, and the model is asked {asked} times; it was at fault itself, and is asked {again} times"
