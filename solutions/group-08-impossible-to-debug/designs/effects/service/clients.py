@@ -18,11 +18,19 @@ class Unavailable(Exception):
     """Whom we called does not answer, or refuses."""
 
 
-def _async_client(tracing: Tracing, **options: Any) -> httpx.AsyncClient:
-    async def carry(request: httpx.Request) -> None:
-        request.headers.update(tracing.headers())
+class _Carried(httpx.AsyncBaseTransport):
+    """What leaves says where it belongs."""
 
-    return httpx.AsyncClient(event_hooks={"request": [carry]}, **options)
+    def __init__(self, tracing: Tracing) -> None:
+        self._tracing, self._inner = tracing, httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers.update(self._tracing.headers())
+        return await self._inner.handle_async_request(request)
+
+
+def _async_client(tracing: Tracing, **options: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=_Carried(tracing), **options)
 
 
 class Llm:

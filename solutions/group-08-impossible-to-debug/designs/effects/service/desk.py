@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from service.answering import Effect, answering
 from service.clients import Audit, Bookings, Llm, Mail
 from service.patterns.blackbox import diagnose
 from service.patterns.evaluation import fingerprint, gate
@@ -120,37 +121,55 @@ class Desk:
             "max_tokens": config["max_tokens"],
         }
 
-    async def _answer(self, journal: Journal, booking: str, question: str, chosen: dict, *, dry: bool = False) -> dict:
-        """Look up the booking, find documents, ask the model, write a mail; no mail in a dry run."""
-        chosen = journal.draw("settings", lambda: chosen)
-        found = await self._step(
-            journal, "booking", booking, lambda: self.tracing.offload(self.bookings.look_up, booking)
-        )
-        asked = f"{question} (fare {found['fare']})"
-        documents = await self._step(
-            journal, "documents", asked, lambda: self.tracing.offload(search, self.db, asked, self.settings.documents)
-        )
-        today = journal.draw("today", lambda: datetime.now(UTC).date().isoformat())
-        messages = self._messages(chosen, found, documents, question, today)
-        said = await self._step(
-            journal, "model", [chosen["model"], chosen["max_tokens"], messages],
-            lambda: self.llm.chat(chosen["model"], messages, chosen["max_tokens"]),
-        )  # fmt: skip
-        reference = journal.draw("reference", lambda: f"SK-{random.randrange(16**6):06X}")
-        if not dry:
-            text = f"{said}\nYour reference: {reference}"
-            await self._step(journal, "mail", [booking, text], lambda: self.mail.send(booking, text))
-        return {"answer": said, "reference": reference}
+    async def _answer(self, journal: Journal, booking: str, question: str, chosen: dict) -> dict:
+        """In earnest: each effect is done, and written down."""
 
-    async def _step(self, journal: Journal, name: str, given: Any, work: Callable[[], Awaitable[Any]]) -> Any:
-        with self.tracing.span(name):
-            return await journal.step(name, given, work)
+        async def perform(effect: Effect) -> Any:
+            if effect.name in self._inside:
+                return self._inside[effect.name](effect.given)  # computed from what is known: nothing to write down
+            if effect.name in ("settings", "today", "reference"):
+                return journal.draw(effect.name, lambda: chosen if effect.name == "settings" else self._drawn[effect.name]())
+            with self.tracing.span(effect.name):
+                return await journal.step(effect.name, effect.given, lambda: self._done[effect.name](effect.given))
 
-    def _messages(self, chosen: dict, found: dict, documents: list[dict], question: str, today: str) -> list[dict]:
-        system = self.prompts.render(NAME, chosen["prompt"], {"today": today, "fare": found["fare"]})
-        material = "\n".join(f"[{document['id']}] {document['text']}" for document in documents)[: chosen["window"]]
-        user = f"{material}\n\n{question} (fare {found['fare']})"
-        return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        return await _run(booking, question, perform)
+
+    async def _pretend(self, booking: str, question: str, known: dict[str, Any]) -> dict:
+        """Dry: what is known is not asked, and nothing has an effect."""
+
+        async def perform(effect: Effect) -> Any:
+            if effect.name in known:
+                return known[effect.name]
+            if effect.name in self._inside:
+                return self._inside[effect.name](effect.given)
+            if effect.name in self._drawn:
+                return self._drawn[effect.name]()
+            if effect.name == "mail":
+                return None
+            with self.tracing.span(effect.name):
+                return await self._done[effect.name](effect.given)
+
+        return await _run(booking, question, perform)
+
+    @property
+    def _inside(self) -> dict[str, Callable[[Any], Any]]:
+        return {"prompt": lambda given: self.prompts.render(NAME, given["version"], given["variables"])}
+
+    @property
+    def _drawn(self) -> dict[str, Callable[[], Any]]:
+        return {
+            "today": lambda: datetime.now(UTC).date().isoformat(),
+            "reference": lambda: f"SK-{random.randrange(16**6):06X}",
+        }
+
+    @property
+    def _done(self) -> dict[str, Callable[[Any], Awaitable[Any]]]:
+        return {
+            "booking": lambda booking: self.tracing.offload(self.bookings.look_up, booking),
+            "documents": lambda asked: self.tracing.offload(search, self.db, asked, self.settings.documents),
+            "model": lambda given: self.llm.chat(given["model"], given["messages"], given["max_tokens"]),
+            "mail": lambda given: self.mail.send(given["booking"], given["text"]),
+        }
 
     # ---------------------------------------------------------------------------------------------- why?
 
@@ -195,11 +214,12 @@ class Desk:
         async def is_bad(inputs: dict) -> bool:
             nonlocal calls
             calls += 1
-            chosen = {"prompt": inputs["prompt"], "window": inputs["window"], **inputs["params"]}
-            messages = self._messages(
-                chosen, inputs["tool"], inputs["documents"], wrong["question"], _output(wrong, "today")
-            )
-            return await self.llm.chat(chosen["model"], messages, chosen["max_tokens"]) == wrong["answer"]
+            known = {
+                "settings": {"prompt": inputs["prompt"], "window": inputs["window"], **inputs["params"]},
+                "booking": inputs["tool"], "documents": inputs["documents"], "today": _output(wrong, "today"),
+            }  # fmt: skip
+            again = await self._pretend(wrong["booking"], wrong["question"], known)
+            return again["answer"] == wrong["answer"]
 
         with self.tracing.span("diagnose", {}):
             cause = None
@@ -269,8 +289,24 @@ class Desk:
     async def _dry(self, version: str, booking: str, question: str) -> str:
         """An answer that nobody gets: no run, no mail, a trace of its own."""
         with self.tracing.span("dry run", {}):
-            chosen = self._choose("") | {"prompt": version}
-            return (await self._answer(Journal(), booking, question, chosen, dry=True))["answer"]
+            known = {"settings": self._choose("") | {"prompt": version}}
+            return (await self._pretend(booking, question, known))["answer"]
+
+
+async def _run(booking: str, question: str, perform: Callable[[Effect], Awaitable[Any]]) -> dict:
+    """Step through the program: what it wants is performed, and what goes wrong is raised where it was wanted."""
+    program = answering(booking, question)
+    try:
+        effect = next(program)
+        while True:
+            try:
+                came = await perform(effect)
+            except Exception as error:
+                effect = program.throw(error)
+            else:
+                effect = program.send(came)
+    except StopIteration as end:
+        return end.value
 
 
 def _output(record: dict, name: str) -> Any:

@@ -1,9 +1,11 @@
 """End-to-end trace: one id from the traveller's request to the last call that comes of it, across queue and threads."""
 
 import asyncio
+import contextvars
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +25,7 @@ class Tracing:
         # the default sampler believes a client who says that his request is not sampled: its failure would be lost
         provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
         provider.add_span_processor(_Traces(keep, share))
+        self._threads = ThreadPoolExecutor(8)
         self._tracer = provider.get_tracer("desk")
 
     @contextmanager
@@ -38,7 +41,8 @@ class Tracing:
         return {name: value for name, value in carrier.items() if name == "traceparent"}
 
     async def offload(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.to_thread(function, *args)  # copies the context, as run_in_executor does not
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, function, *args)
 
 
 class _Traces(SpanProcessor):
