@@ -195,11 +195,12 @@ def test_a_thumb_becomes_a_case(scene, incident, probes):
     last = {(run, user): up for run, user, up, *_ in votes}
     of = [[up for (_, who), up in last.items() if who == user] for user in users]
     score = sum(sum(ups) / len(ups) for ups in of) / len(users)
-    reviews = [["run-0", words[6], "bags"], ["run-2", words[7], "pets"], ["run-8", words[5], "changes"]]
+    reviews = [["run-0", words[6], "bags"], ["run-2", words[7], "pets"], ["run-8", words[5], "changes"],
+               ["run-1", words[4], "bags"]]  # fmt: skip
     spam = 300
     seen = house.run(lambda: house.desk.probe(probes.thumbs, votes, reviews, spam))
     golden = {case.get("id"): case for case in seen["golden"]}
-    first, second, third = seen["cases"]
+    first, second, third, fourth = seen["cases"]
     asked = {" ".join(str(case.get("question")).casefold().split()) for case in seen["golden"]}
     examples = [" ".join(str(each.get("question")).casefold().split()) for each in seen["examples"]]
     before = [" ".join(str(each.get("question")).casefold().split()) for each in seen["examples before"]]
@@ -214,7 +215,8 @@ def test_a_thumb_becomes_a_case(scene, incident, probes):
         "one question, asked twice, is one case": (True, first == third != second),
         "of it, the last review counts": ([words[5], "changes"], [golden.get(third, {}).get(k) for k in ("expected", "slice")]),
         "a case knows its booking": ("KL0", golden.get(second, {}).get("booking")),
-        "there are cases": (2, len(golden)),
+        "one question about two bookings is two cases": (True, fourth != first),
+        "there are cases": (3, len(golden)),
         "to be looked at, then, is": ([], seen["after"]),
         "liked, at first, is": (sorted(set(wanted)), sorted(before)),
         "examples that are golden cases": ([], sorted(set(examples) & asked)),
