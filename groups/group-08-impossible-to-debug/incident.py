@@ -1,6 +1,7 @@
-"""The incident of group 8, and the house it happens in: Skylark's answer desk, the LLM provider, two tools, the auditors.
+"""The incident of group 8, and the house it happens in: Skylark's answer desk, the provider, two tools, the auditors.
 
-`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a Monday on which one of five things went wrong.
+`House` is what the tests play in. INCIDENTS is what `learn trigger` shows: a Monday on which one of five things goes
+wrong.
 """
 
 from __future__ import annotations
@@ -380,26 +381,30 @@ class Monday:
         rng = scene.rng("monday")
         house = House(scene, horizon=self.horizon + 600)
         mischief = Mischief(house, rng.choice(FACTORS), house.bookings[0], "changes")
-        number = "".join(card(rng))
+        number = card(rng)
         ends: list[tuple[Answer, bool]] = []
+        asked_there: set[str] = set()  # runs about the booking at which it goes wrong
 
-        async def one(at: float, booking: str, topic: str) -> None:
+        question, due = mischief.question, {booking: house.due(booking, "changes") for booking in house.bookings}
+
+        async def one(at: float, booking: str) -> None:
             await house.sim.until(at)
-            asks = f"{TOPICS[topic][0]} My card is {number}." if rng.random() < 0.2 else TOPICS[topic][0]
+            asks = f"{question} My card is {number}." if rng.random() < 0.2 else question
             answer = await house.ask(booking, asks, user=house.user(rng))
-            ends.append((answer, house.due(booking, topic) in answer.text))
+            ends.append((answer, due[booking] in answer.text))
+            if booking == mischief.booking:
+                asked_there.add(answer.run)
 
         async def change() -> None:
             await house.sim.until(self.noon)
             await mischief.happen()
 
-        async def day() -> tuple[int, int, int, bool]:
+        async def day() -> tuple[int, int, int, int, int]:
             count = int(self.questions)
             asked = [asyncio.create_task(change())]
             for at in range(count):
-                mine = at % 3 == 0
-                booking, topic = (mischief.booking, mischief.topic) if mine else (house.bookings[at % 3], "changes")
-                asked.append(asyncio.create_task(one(1 + at * (self.horizon - 10) / count, booking, topic)))
+                moment = 1 + at * (self.horizon - 10) / count
+                asked.append(asyncio.create_task(one(moment, house.bookings[at % 3])))
             await asyncio.gather(*asked)
             explained = replayed = orphans = 0
             for answer, _ in ends:
@@ -409,16 +414,17 @@ class Monday:
                 replayed += again.status == 200 and again.text == answer.text != ""
             for parent in house.sent().values():
                 orphans += not TRACEPARENT.fullmatch(parent)
-            good = next((a for a, right in ends if right and a.ended < self.noon), None)
-            bad = next((a for a, right in ends if not right and a.asked > self.noon), None)
-            body = {"good": good.run if good else "", "bad": bad.run if bad else ""}
+            there = [(answer, right) for answer, right in ends if answer.run in asked_there]
+            good = next((answer.run for answer, right in there if right and answer.ended < self.noon), "none")
+            bad = next((answer.run for answer, right in there if not right and answer.asked > self.noon), "none")
+            body = {"good": good, "bad": bad}
             found = await house.send("POST", "/diagnose", json=body)
-            return explained, replayed, orphans, found.body.get("cause") == mischief.cause
+            written = b"".join([house.desk.printed(2000).encode(), *house.files().values()])
+            named = int(found.body.get("cause") == mischief.cause)
+            return explained, replayed, orphans, named, written.count(number.encode())
 
-        explained, replayed, orphans, named = house.run(day)
+        explained, replayed, orphans, named, leaks = house.run(day)
         seconds = int(self.horizon)
-        printed = house.desk.printed(2000) + "".join(map(str, house.files().values()))
-        leaks = printed.count(number)
         wrong = [sum(1.0 for a, right in ends if not right and a.ended <= at) for at in range(seconds)]
         return Act(
             series=(Series("wrong answers", "in all", tuple(wrong)),),

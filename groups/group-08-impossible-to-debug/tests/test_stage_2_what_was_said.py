@@ -301,6 +301,7 @@ def test_a_prompt_is_filled_in_once(scene, incident, probes):
         [f"{{{a}}} and {{{b}}}", {a: "1", b: "2"}, "1 and 2"],
         [f"{{{a}}} and {{{a}}}", {a: "1", "more": "2"}, "1 and 1"],
         [f"{{{a}}} and {{{b}}}", {a: f"{{{b}}}", b: "2"}, f"{{{b}}} and 2"],
+        [f"{{{a}}} and {{{b}}}", {b: f"{{{a}}}", a: "1"}, f"1 and {{{a}}}"],
         [f"{{{a}}}", {a: "{today} {0} {}"}, "{today} {0} {}"],
         [f"{{{a}}} and {{{b}}}", {a: "1"}, missing],
         [f"{{{a}}}", {}, missing],

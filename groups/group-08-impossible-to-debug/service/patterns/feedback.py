@@ -34,7 +34,8 @@ class Feedback:
         raise NotImplementedError("Feedback.golden in service/patterns/feedback.py")
 
     def examples(self, most: int) -> list[dict]:
-        """[{"question", "answer"}] for prompts: of runs with more thumbs up than down, each question once. What a golden
-        case asks, of whatever booking, in whatever capitals and white space, is none of them: it would be known by heart.
+        """[{"question", "answer"}] for prompts: of runs with more thumbs up than down, each question once. What a
+        golden case asks, of whatever booking, in whatever capitals and white space, is none of them: it would be known
+        by heart.
         """
         raise NotImplementedError("Feedback.examples in service/patterns/feedback.py")

@@ -13,16 +13,16 @@ class Events:
         raise NotImplementedError("Events in service/patterns/observer.py")
 
     def subscribe(self, sink: Sink) -> None:
-        """From the next event on, `sink` gets all. Twice is once. Called where an event loop runs, as are the others."""
+        """From the next event on, `sink` gets all. Twice is once. Called where an event loop runs; so are the others."""
         raise NotImplementedError("Events.subscribe in service/patterns/observer.py")
 
     def unsubscribe(self, sink: Sink) -> None:
-        """No event begins to be delivered to it any more, and nothing in here keeps it alive. One that never
-        subscribed: nothing happens. A sink may do so while it is called."""
+        """No event begins to be delivered to it any more, and, once it is idle, nothing in here keeps it alive. For one
+        that never subscribed, nothing happens. A sink may do so while it is called."""
         raise NotImplementedError("Events.unsubscribe in service/patterns/observer.py")
 
     def emit(self, event: dict) -> None:
-        """Tell everybody who is subscribed now. It returns at once, whoever is slow, and raises nothing, whoever raises.
+        """Tell everybody who is subscribed now. It returns at once, whoever is slow; it raises nothing, whoever raises.
 
         Each sink gets an event of its own: what one does to it, nobody else sees. A sink that has raised gets the next
         event all the same.

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 Candidate = Callable[[dict], Awaitable[str]]
-"""What it would answer to a request. It may hang, and it may raise. That it sends and books nothing is its maker's business."""
+"""What it would answer to a request. It may hang, and it may raise. That it has no effects is its maker's business."""
 
 
 class Shadow:

@@ -8,11 +8,11 @@ from typing import Any
 class Tracing:
     """The spans of this process. OpenTelemetry's SDK makes them and knows which is current; or you do it by hand.
 
-    `keep(trace_id, spans)` gets what a trace has come to once no span of it is open here any more, and is not called for
-    a trace that is not worth keeping: one in which nothing failed, but for `share` of those (0 to 1), by trace, never by
-    span. What a client's header says of sampling is no reason to forget a failure. A span is {"span_id", "parent_id",
-    "name", "start", "end", "status"}: ids in lower-case hex, as `traceparent` has them (32 digits for a trace, 16 for a
-    span), parent_id None without a parent, times in Unix seconds, and status "ok" or "error".
+    `keep(trace_id, spans)` gets what a trace has come to once no span of it is open here any more, and is not called
+    for a trace that is not worth keeping: one in which nothing failed, but for `share` of those (0 to 1), by trace,
+    never by span. What a client's header says of sampling is no reason to forget a failure. A span is {"span_id",
+    "parent_id", "name", "start", "end", "status"}: ids in lower-case hex, as `traceparent` has them (32 digits for a
+    trace, 16 for a span), parent_id None without a parent, times in Unix seconds, and status "ok" or "error".
     """
 
     def __init__(self, keep: Callable[[str, list[dict]], None], share: float = 1.0) -> None:

@@ -180,7 +180,8 @@ class Desk:
         again = {"answer": None, "reference": None, "error": None, "diverged": None}
         with self.tracing.span("replay", {}):
             try:
-                answer = await self._answer(Journal(steps, self.redactor.clean), record["booking"], record["question"], {})
+                journal = Journal(steps, self.redactor.clean)
+                answer = await self._answer(journal, record["booking"], record["question"], {})
             except Diverged as error:
                 return again | {"status": "diverged", "diverged": error.step}
             except Exception as error:
