@@ -20,7 +20,6 @@ from grader.outcome import Act, Figure, Series
 from grader.sim import Call, ClientTimeout, ConnectionLost, Hangup, Reply
 from grader.world import faults
 from grader.world.incident import Incident
-from grader.world.ledger import Entry
 from grader.world.provider import Provider
 from grader.world.scene import Scene
 
@@ -157,11 +156,11 @@ class Tools:
 
 @dataclass
 class Auditors:
-    """Who wants to hear of every run. `seconds`: how long they take; `how`: "refused" or "", or an error's status."""
+    """Who wants to hear of every run. `seconds`: how long they take."""
 
     sim: Any
     seconds: float = 0.02
-    fails: int = 0  # the status with which they answer; 1: nobody listens
+    fails: int = 0  # the status with which they answer; 0: none; 1: nobody listens
     events: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
@@ -281,14 +280,11 @@ class House:
         """All calls of anybody."""
         return len(self.provider.log) + len(self.tools.calls) + len(self.auditors.bodies)
 
-    def sent(self, since: int = 0) -> dict[str, str]:
+    def sent(self) -> dict[str, str]:
         """Whom the desk has called, and the traceparent that came along."""
-        seen = {f"model call {e.id}": e.headers.get("traceparent", "") for e in self.provider.log[since:]}
+        seen = {f"model call {entry.id}": entry.headers.get("traceparent", "") for entry in self.provider.log}
         return seen | {f"{call.path.split('/')[1]} call {call.id}": call.headers.get("traceparent", "")
                        for call in self.tools.calls}  # fmt: skip
-
-    def prompts(self, since: int = 0) -> list[Entry]:
-        return list(self.provider.log[since:])
 
     def files(self) -> dict[str, bytes]:
         """What lies on the desk's disk."""
@@ -314,7 +310,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Mischief:
-    """One of five things is changed for the worse, and the other four harmlessly."""
+    """One of five things is changed for the worse, and the others harmlessly. `cause`: one of FACTORS; or none of them."""
 
     house: House
     cause: str
@@ -325,29 +321,21 @@ class Mischief:
     def question(self) -> str:
         return TOPICS[self.topic][0]
 
-    async def happen(self, *, harmless: bool = True) -> None:
+    async def happen(self) -> None:
         """Between the good run and the bad one."""
         house, code = self.house, self.house.tools.fares[self.booking]
-        others = [each for each in house.codes if each != code]
-        if self.cause == "prompt":
-            await house.publish(BAD_PROMPT)
-        elif harmless:
-            await house.publish(HARMLESS_PROMPT)
-        if self.cause == "documents":
-            await house.save(code, **{self.topic: house.amounts[code][self.topic] + 245})
-        elif harmless:
-            topic = next(name for name in TOPICS if name != self.topic)
-            await house.save(code, **{topic: house.amounts[code][topic] + 245})
-        window = 200 if self.cause == "window" else 3900
-        tokens = 3 if self.cause == "params" else 70
-        if harmless or self.cause in ("window", "params"):
-            config = {"window": window} if harmless or self.cause == "window" else {}
-            config |= {"max_tokens": tokens} if harmless or self.cause == "params" else {}
-            await house.send("PUT", "/config", json=config)
+        await house.publish(BAD_PROMPT if self.cause == "prompt" else HARMLESS_PROMPT)
+        other = next(name for name in TOPICS if name != self.topic)
+        edited = self.topic if self.cause == "documents" else other
+        await house.save(code, **{edited: house.amounts[code][edited] + 245})
+        config = {
+            "window": 200 if self.cause == "window" else 3900,
+            "max_tokens": 3 if self.cause == "params" else 70,
+        }
+        await house.send("PUT", "/config", json=config)
+        house.tools.more["lounge"] = "no"
         if self.cause == "tool":
-            house.tools.fares[self.booking] = others[0]
-        elif harmless:
-            house.tools.more["lounge"] = "no"
+            house.tools.fares[self.booking] = next(each for each in house.codes if each != code)
 
 
 # ------------------------------------------------------------------------------------------------ learn trigger

@@ -13,7 +13,7 @@ class Events:
         raise NotImplementedError("Events in service/patterns/observer.py")
 
     def subscribe(self, sink: Sink) -> None:
-        """From the next event on, `sink` gets all. Twice is once. Called where an event loop runs; so are the others."""
+        """From the next event on, `sink` gets all. Twice is once. An event loop runs when this is called."""
         raise NotImplementedError("Events.subscribe in service/patterns/observer.py")
 
     def unsubscribe(self, sink: Sink) -> None:
