@@ -212,7 +212,7 @@ class House:
 
     def due(self, booking: str, topic: str) -> str:
         """What has to stand in the answer."""
-        return f"{self.amounts[self.tools.fares[booking]][topic]} euros"
+        return f"costs {self.amounts[self.tools.fares[booking]][topic]} euros"
 
     def user(self, rng: random.Random) -> str:
         return f"{word(rng)}.{word(rng)}@example.org"

@@ -1,4 +1,4 @@
-"""OpenTelemetry in a host: warm for those that allow it, times and ids from the simulation, and where its context goes."""
+"""OpenTelemetry in a host: warm for those that allow it, its times and ids from the simulation, and its context."""
 
 from __future__ import annotations
 

@@ -113,6 +113,7 @@ def test_one_trace_from_the_request_to_the_last_call(scene, incident):
         await asyncio.sleep(5.0)
         traces = [await house.trace(trace) for trace in known]
         own = await house.ask(house.bookings[0], incident.TOPICS["pets"][0])
+        await asyncio.sleep(2.0)
         record = await house.record(own.run)
         return answers, traces, record, await house.trace(str(record.body.get("trace_id")))
 

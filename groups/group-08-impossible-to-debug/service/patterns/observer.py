@@ -24,8 +24,8 @@ class Events:
     def emit(self, event: dict) -> None:
         """Tell everybody who is subscribed now. It returns at once, whoever is slow; it raises nothing, whoever raises.
 
-        Each sink gets an event of its own: what one does to it, nobody else sees. A sink that has raised gets the next
-        event all the same.
+        An event is what JSON can say. Each sink gets one of its own: what one does to it, nobody else sees. A sink that
+        has raised gets the next event all the same.
         """
         raise NotImplementedError("Events.emit in service/patterns/observer.py")
 

@@ -19,8 +19,9 @@ class Redactor:
         Secret are: the `secrets`; numbers of 13 to 19 digits that pass Luhn's check (cards; with spaces or dashes
         between groups, too), while others, such as order numbers, stay; and the whole value under a name that is, in
         any letters, password, secret, token, access_token, api_key or authorization. Each of them also when the text
-        that has it is percent-encoded, base64 (standard alphabet), hex, or JSON in a string, with or without \\uXXXX.
-        What is around a secret in plain text stays; of an encoded stretch, all may go. Cleaned again, it is the same.
+        that has it is percent-encoded, base64 (standard alphabet), hex, or written with JSON's \\uXXXX; and in a string
+        that is JSON. What is around a secret in plain text stays; of an encoded stretch, all may go. Cleaned again, it
+        is the same.
         """
         raise NotImplementedError("Redactor.clean in service/patterns/recording.py")
 

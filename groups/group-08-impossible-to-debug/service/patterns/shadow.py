@@ -19,7 +19,7 @@ class Shadow:
 
     def report(self) -> dict:
         """{"compared", "differ", "failed", "skipped": how many; "diffs": [{"request", "live", "candidate"}]}. One that
-        raised or took too long has failed. Of the diffs, the last 20 are kept."""
+        raised or took too long has failed. Of the diffs, the last 20 are kept, the latest at the end."""
         raise NotImplementedError("Shadow.report in service/patterns/shadow.py")
 
     async def close(self) -> None:
