@@ -313,7 +313,10 @@ def test_a_prompt_is_filled_in_once(scene, incident, probes):
         ["", {}, ""],
     ]
     seen = house.run(lambda: house.desk.probe(probes.rendered, [case[:2] for case in cases], "answer-2"))
-    due = {f"{text!r}" if text else "an empty prompt": (right, got) for (text, _, right), got in zip(cases, seen, strict=True)}
+    due = {
+        f"prompt {at}, “{text}”": (right, got)
+        for at, ((text, _, right), got) in enumerate(zip(cases, seen, strict=True), 1)
+    }
     wrong, story = rule_breaks(due)
     sees = f"of {len(cases)} prompts, {len(wrong)} are filled in otherwise. {(wrong or [''])[0]}"
     expect("wrong_prompts", len(wrong), at_most=0, unit="prompts", code="wrongly-rendered", sees=sees, story=story)
