@@ -92,7 +92,10 @@ def test_few_traces_are_kept_and_all_that_failed(scene, incident, probes):
         expect("swallowed", 20 - raised, at_most=0, code="not-passed-on", sees=sees, story=story)
         off = abs(fine / count - share)
         sees = f"a share of {share} is to be kept, and {fine} of {count} are"
-        expect("off_share", off, at_most=0.0 if share in (0.0, 1.0) else 0.12, code="wrong-share", sees=sees, story=story)
+        if share in (0.0, 1.0):
+            expect("not_none_or_all", off, at_most=0, code="wrong-share", sees=sees, story=story)
+        else:
+            expect("off_share", off, at_most=0.12, code="wrong-share", sees=sees, story=story)
         sees = f"{fine - whole} of {fine} traces that are kept are not whole"
         expect("not_whole", fine - whole, at_most=0, unit="traces", code="half-a-trace", sees=sees, story=story)
 
