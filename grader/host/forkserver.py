@@ -41,7 +41,13 @@ from grader.host import confine  # noqa: E402
 LIBRARIES = ("aiosqlite", "stamina", "tenacity")
 """What groups allow their services beside the web stack: imported where it is installed."""
 
-HEAVY = ("numpy", "numpy.random", "bm25s")
+HEAVY = (
+    "numpy",
+    "numpy.random",
+    "bm25s",
+    "opentelemetry.sdk.trace.export",
+    "opentelemetry.trace.propagation.tracecontext",
+)
 """The same, but only for a group that allows it: the others should not wait for it."""
 
 MOST_LINE = 4096

@@ -1,0 +1,1 @@
+"""Skylark's answer desk: a service of group 8."""
