@@ -143,7 +143,12 @@ class Network:
         task = asyncio.get_running_loop().create_task(self._carry(peer, message, call, target, work))
         key = (peer.name, message.id)
         self._carriers[key] = (task, call)
-        task.add_done_callback(lambda _: self._carriers.pop(key, None))
+        task.add_done_callback(lambda _: self._carried(key, task))
+
+    def _carried(self, key: tuple[str, int], task: asyncio.Task[None]) -> None:
+        """A carrier has ended. Its call's number may be another call's by now: a new life of the host counts anew."""
+        if self._carriers.get(key, (None, None))[0] is task:
+            del self._carriers[key]
 
     def abort(self, peer: Peer, ident: int) -> None:
         """The host stopped waiting for call `ident`."""

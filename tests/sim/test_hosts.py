@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,42 @@ def test_what_a_crashed_host_had_sent_is_carried_out(stage: Stage) -> None:
     run = stage.play(COUNTER, scenario, server=server)
     assert len(billed) == 1
     assert len(run.tape.of("crash")) == 1
+
+
+RESUMING = """
+lives = data / "lives"
+life = len(lives.read_text()) if lives.exists() else 0
+lives.write_text("x" * (life + 1))
+told = []
+
+async def ask():
+    told.append((await llm.post("/c", json={"life": life})).json())
+
+async def lifespan(app):
+    asking = asyncio.create_task(ask())
+    yield
+
+app = FastAPI(lifespan=contextlib.asynccontextmanager(lifespan))
+
+@app.post("/x")
+async def x():
+    return told
+"""
+
+
+def test_a_reply_to_an_earlier_life_of_a_host_is_nobodys(stage: Stage) -> None:
+    async def server(call: Call) -> Reply:
+        await asyncio.sleep(1)
+        return Reply.json(json.loads(call.body))
+
+    async def scenario(sim: Simulation, host: Host) -> Any:
+        for _ in range(3):  # each begins its call in the instant in which the one before crashes
+            await asyncio.sleep(0.3)
+            await host.restart()
+        await asyncio.sleep(5)
+        return (await stage.one(sim, host, "/x")).body
+
+    assert stage.play(RESUMING, scenario, server=server).result == [{"life": 3}]
 
 
 def test_who_comes_while_a_host_starts_is_refused(stage: Stage) -> None:
