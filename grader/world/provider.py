@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from grader.sim.network import Call, Hangup, Reply
-from grader.world import agent, billing, model, reader, shapes
+from grader.world import agent, billing, model, reader, shapes, tokenizer
 from grader.world.faults import Draw, Fault, Kind, Schedule
 from grader.world.ledger import Entry, Line
 
@@ -264,7 +264,7 @@ class Provider:
         if self._prompts and isinstance(request, shapes.Conversation):
             turns = request.turns()
             known = self._prompts.known((entry.api_key, request.model), turns, self._sim.now)
-            output = replace(output, cached=model.message_tokens(text for _, text in turns[:known]))
+            output = replace(output, cached=tokenizer.count_messages(text for _, text in turns[:known]))
         self._in_work[entry.id] = self._sim.now
         pieces = request.render(str(entry.id), int(self._sim.epoch / 1e9 + self._sim.now), output)
         begun: asyncio.Future[tuple[float, float]] = asyncio.get_running_loop().create_future()

@@ -121,7 +121,6 @@ class Gateway:
     calls: list[tuple[float, str, int, str]] = field(default_factory=list)  # when, path, how answered, which booking
     broken: set[str] = field(default_factory=set)  # tools that refuse everything
     kept: dict[str, tuple[bytes, Reply]] = field(default_factory=dict)
-    done: asyncio.Event = field(default_factory=asyncio.Event)  # set whenever something is done
 
     async def __call__(self, call: Call) -> Reply:
         reply = self.answer(call)  # what has arrived is done, whoever waits for the answer
@@ -153,7 +152,6 @@ class Gateway:
             return Reply.json({"error": "this makes no sense"}, 422)
         kind = str(args.get("kind", "hold"))
         self.effects.append(Effect(self.sim.now, tool, tenant, args["booking"], kind, cents, text))
-        self.done.set()
         reply = Reply.json({"entry": f"E{len(self.effects)}"})
         if key:
             self.kept[key] = call.body, reply

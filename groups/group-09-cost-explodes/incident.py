@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from grader.outcome import Act, Figure, Series
 from grader.sim import Call, ClientTimeout, ConnectionLost, Reply
-from grader.world import faults, model
+from grader.world import faults, tokenizer
 from grader.world.billing import Tariff
 from grader.world.incident import Incident
 from grader.world.ledger import Entry, Line
@@ -217,7 +217,7 @@ class House:
                 part = Fraction(1)
                 if entry.path == EMBED:
                     texts = entry.prompt.split("\n")
-                    part = Fraction(sum(model.tokens(text) for text in texts if word in text), line.tokens_in)
+                    part = Fraction(sum(tokenizer.count(text) for text in texts if word in text), line.tokens_in)
                 found.append((line, line.micro_dollars * part))
         return found
 

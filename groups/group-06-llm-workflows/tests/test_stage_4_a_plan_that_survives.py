@@ -300,8 +300,9 @@ def test_no_crash_does_anything_twice(scene, incident):
             house.special(chance, wishes=("quote", "weather"), hold=1)]
 
         async def change():
-            """The office changes its mind as soon as something is booked: what is decided stays so."""
-            await house.gateway.done.wait()
+            """The office changes its mind as soon as the refund is booked: what is decided stays so."""
+            while all(each.kind != "refund" for each in house.gateway.effects):
+                await asyncio.sleep(0.05)
             while (await house.send("PUT", "/policy", json={"policy": "full"})).status == 0:
                 await asyncio.sleep(1.0)
 
