@@ -19,7 +19,7 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
         urls={"LLM_URL": incident.LLM, "MODELS_URL": incident.MODELS, "ALERTS_URL": incident.ALERTS},
         tries=(
             Try(
-                f"curl -s -X PUT $service/tenants/aero {json} \\\n"
+                f"curl -s -X PUT $service/tenants/aero \\\n  {json} \\\n"
                 "  -d '{\"zone\": \"Asia/Tokyo\", \"budget\": 20000, \"quota\": 20}'; echo",
                 "a tenant with two cents a month",
             ),
@@ -30,6 +30,5 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
                 f"curl -s $service/costs {tenant}; echo\ncurl -s $llm/-/invoice\ncurl -s $llm/v1/usage",
                 "what we believe, the invoice, and the report, 20 s late",
             ),
-            Try("curl -s $llm/-/rules | tail -40", "how the provider charges"),
         ),
     )
