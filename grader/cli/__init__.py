@@ -4,9 +4,7 @@
 and one line. Each command is a module of its own, which calls and prints; no logic.
 """
 
-from __future__ import annotations
-
-import sys
+import sys  # and nothing from a file: a Ctrl-C in the midst of that would be a traceback
 
 
 def main() -> None:
