@@ -56,6 +56,16 @@ def test_where_nobody_was_called_the_route_is_named(tmp_path: Path) -> None:
     assert f"where            service/app.py:{line}" in ended.stdout
 
 
+def test_where_an_answer_is_wrong_and_no_call_the_route_is_named(tmp_path: Path) -> None:
+    """The model is called for each answer, and what is wrong is what was said."""
+    group = "group-05-llm-answers-are-wrong"
+    shutil.copytree(ROOT / "groups" / group, tmp_path / group)
+    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "first_rung")
+    app = (tmp_path / group / "service" / "app.py").read_text().splitlines()
+    line = 1 + next(at for at, text in enumerate(app) if text.strip().startswith('@app.post("/ask"'))
+    assert f"where            service/app.py:{line}" in ended.stdout
+
+
 def test_a_folder_of_groups_runs_every_suite(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "groups" / GROUP, tmp_path / "groups" / GROUP)
     shutil.copytree(

@@ -78,8 +78,11 @@ def test_a_host_sees_its_own_code_and_disk_and_the_interpreter(group: curriculum
     (tmp_path / "grades.csv").write_text(SECRET)
     body = f"""
     def tree(top):
-        return sorted(os.path.join(where, name) for where, _, names in os.walk(top) for name in names)
-    found = [path for path in tree("/") if not path.startswith(("/usr", "/lib", "/bin", sys.prefix, sys.base_prefix))]
+        for where, folders, names in os.walk(top):
+            folders[:] = [each for each in folders if not os.path.join(where, each).startswith(system)]
+            yield from (os.path.join(where, name) for name in names)
+    system = ("/usr", "/lib", "/bin", sys.prefix, sys.base_prefix)
+    found = sorted(path for path in tree("/") if not path.startswith(system))
     return {{
         "files": [path for path in found if "/grader/" not in path and not path.startswith("/etc/")],
         "root": sorted(os.listdir("/")),
@@ -101,8 +104,8 @@ def test_a_host_writes_its_disk_and_a_little_elsewhere(group: curriculum.Group) 
     body = """
     def write(path, size=1):
         with open(path, "wb") as file:
-            for _ in range(size):
-                file.write(bytes(2**20))
+            if size:
+                os.posix_fallocate(file.fileno(), 0, size * 2**20)
         return "written"
     many = os.path.join(os.environ["DATA_DIR"], "many")
     os.makedirs(many, exist_ok=True)

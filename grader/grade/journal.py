@@ -118,8 +118,8 @@ class Journal:
         with _kept_in(self.file.parent):
             self._stream.write(msgspec.json.encode(_Line(digest, outcomes)) + b"\n")
             self._stream.flush()
+            self.known[digest] = outcomes  # the file has it: a Ctrl-C while the disk takes its time changes nothing
             os.fsync(self._stream.fileno())
-        self.known[digest] = outcomes
 
     def __enter__(self) -> Journal:
         return self

@@ -15,13 +15,13 @@ from grader.world import model
 if TYPE_CHECKING:
     from grader.world.ledger import Line
 
-PRICES, USAGE = "/v1/prices", "/v1/usage"
+PRICES_PATH, USAGE_PATH = "/v1/prices", "/v1/usage"
 PAGE = 50
 """Lines of a report that one answer has, at most."""
 
 RULES = f"""\
 Where an account has a tariff of its own:
-- GET {PRICES}: {{"prices": [{{"model", "from", "input", "cached", "output"}}, …]}}, in micro-dollars per 1,000 tokens.
+- GET {PRICES_PATH}: {{"prices": [{{"model", "from", "input", "cached", "output"}}, …]}}, in micro-dollars per 1,000 tokens.
   A price holds from the moment `from` (seconds since 1970), until a later one of the same model does. A call has the
   prices of the moment at which it arrives: `created` in its reply has that in whole seconds, rounded down, and prices
   change at whole seconds. A change is on the list an hour before it holds.
@@ -29,7 +29,7 @@ Where an account has a tariff of its own:
   same model began in the last 300 s cost `cached` instead of `input`. usage.prompt_tokens_details.cached_tokens says
   how many of the prompt_tokens that were.
 - Each executed call has an id, in the header X-Request-Id of its reply. A repetition has that of the call it repeats.
-- GET {USAGE}?after=N: {{"lines": [{{"id", "key", "created", "model", "prompt_tokens", "cached_tokens",
+- GET {USAGE_PATH}?after=N: {{"lines": [{{"id", "key", "created", "model", "prompt_tokens", "cached_tokens",
   "completion_tokens", "micro_dollars"}}, …], "next": M, "more": …, "complete_until": …}}: the lines of the invoice
   behind the first N (0, or the `next` of another answer), {PAGE} at most, in the order in which they were booked, some
   time after the call has ended. `key` is its Idempotency-Key. When there are no more, `complete_until` is the moment

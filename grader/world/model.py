@@ -78,11 +78,6 @@ _COMMON = frozenset(
 )
 
 
-def cost(model: str, tokens_in: int, tokens_out: int) -> int:
-    """Micro-dollars, rounded up. Raises KeyError for a model without a price."""
-    return charge(PRICES[model], tokens_in, tokens_out)
-
-
 def charge(price: Price, tokens_in: int, tokens_out: int, cached: int = 0) -> int:
     """Micro-dollars, rounded up. `cached` of the `tokens_in` are charged as such."""
     kept = price.input if price.cached is None else price.cached

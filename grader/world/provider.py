@@ -141,9 +141,9 @@ class Provider:
         """The price list or the report: not logged, and free."""
         epoch, now = self._sim.epoch / 1e9, self._sim.now
         after = call.query.get("after", "0")
-        if call.path == billing.PRICES:
+        if call.path == billing.PRICES_PATH:
             return Reply.json(tariff.listed(epoch, now))
-        if call.path == billing.USAGE and after.isascii() and after.isdigit():
+        if call.path == billing.USAGE_PATH and after.isascii() and after.isdigit():
             open_since, behind = min(self._in_work.values(), default=math.inf), max(0, int(after) - self._forgotten)
             told = billing.report(self.invoice, open_since, behind, epoch, now, tariff.lag)
             return Reply.json({**told, "next": told["next"] + self._forgotten})

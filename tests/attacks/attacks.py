@@ -81,7 +81,9 @@ INTERPRETER = [
         "reads the tests and the solutions from the disk, and answers with what it finds",
         in_handler=safely(
             "for top in ('/', os.getcwd(), os.path.dirname(os.getcwd())):\n"
-            "    for where, _, names in os.walk(top):\n"
+            "    for where, folders, names in os.walk(top):\n"
+            "        if where == '/usr':\n"
+            "            folders.clear()  # large, and the system's\n"
             "        for name in names:\n"
             "            if name.startswith('test_kettle') or name == 'group.toml':\n"
             "                return {'found': os.path.join(where, name)}"

@@ -11,7 +11,7 @@ import pytest
 
 from grader.sim import Call
 from grader.world import faults
-from grader.world.billing import PAGE, PRICES, RULES, USAGE, Tariff
+from grader.world.billing import PAGE, PRICES_PATH, RULES, USAGE_PATH, Tariff
 from grader.world.model import Price
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def test_a_change_is_listed_an_hour_before_it_holds(sim: Simulation, make_client
     client = make_client(tariff=Tariff({"lark-small": CHEAP}, changes=((4_000.0, {"lark-small": DEAR}),)))
 
     async def scenario() -> list[Any]:
-        told = [(await read(client, PRICES))["prices"]]
+        told = [(await read(client, PRICES_PATH))["prices"]]
         await sim.skip(seconds=500)
-        return [*told, (await read(client, PRICES))["prices"]]
+        return [*told, (await read(client, PRICES_PATH))["prices"]]
 
     early, late = sim.run(scenario())
     known = {"model": "lark-small", "from": 0, "input": 1_000, "cached": 100, "output": 2_000}
@@ -87,11 +87,11 @@ def test_the_report_has_lost_replies_late_and_in_pages(sim: Simulation, make_cli
 
     async def scenario() -> tuple[Any, Any, Any, Any]:
         await client.chat("Is it lost?", headers={"idempotency-key": "k"})
-        early = await read(client, USAGE)
+        early = await read(client, USAGE_PATH)
         await asyncio.gather(*(client.chat(f"{number}?") for number in range(PAGE)))
         await asyncio.sleep(31.0)
-        first = await read(client, USAGE)
-        return early, first, await read(client, f"{USAGE}?after={first['next']}"), sim.now
+        first = await read(client, USAGE_PATH)
+        return early, first, await read(client, f"{USAGE_PATH}?after={first['next']}"), sim.now
 
     early, first, rest, now = sim.run(scenario())
     assert early["lines"] == []
@@ -110,10 +110,10 @@ def test_the_report_is_not_complete_while_a_call_is_in_work(sim: Simulation, mak
         await asyncio.sleep(5.0)
         call = asyncio.ensure_future(client.chat("Is it?"))
         await asyncio.sleep(60.0)
-        early = await read(client, USAGE)
+        early = await read(client, USAGE_PATH)
         await call
         await asyncio.sleep(40.0)
-        return early, await read(client, USAGE)
+        return early, await read(client, USAGE_PATH)
 
     early, late = sim.run(scenario())
     assert early["complete_until"] == pytest.approx(sim.epoch / 1e9 + 5.0)
@@ -135,7 +135,7 @@ def test_without_a_tariff_there_is_no_report(sim: Simulation, make_client: MakeC
 
     async def scenario() -> tuple[Any, int]:
         got = await client.chat("Is it?")
-        return got.json()["usage"], (await client.post(PRICES, {}, method="GET")).status
+        return got.json()["usage"], (await client.post(PRICES_PATH, {}, method="GET")).status
 
     usage, status = sim.run(scenario())
     assert "prompt_tokens_details" not in usage
@@ -144,7 +144,7 @@ def test_without_a_tariff_there_is_no_report(sim: Simulation, make_client: MakeC
 
 def test_the_rules_can_be_quoted() -> None:
     assert all(len(line) <= 120 for line in RULES.splitlines())
-    for said in (PRICES, USAGE, "complete_until", "X-Request-Id"):
+    for said in (PRICES_PATH, USAGE_PATH, "complete_until", "X-Request-Id"):
         assert said in RULES
 
 

@@ -79,12 +79,13 @@ def test_whatever_is_asked_gets_an_answer_and_always_the_same(turns: list[tuple[
     assert model.answer(turns) == model.answer(turns)
 
 
-def test_cost_is_whole_micro_dollars_rounded_up() -> None:
-    assert model.cost("lark-large", 1_000, 1_000) == 18_000
-    assert model.cost("lark-small", 1, 0) == 1
-    assert model.cost("lark-small", 0, 0) == 0
-    with pytest.raises(KeyError):
-        model.cost("unknown", 1, 1)
+def test_a_charge_is_whole_micro_dollars_rounded_up() -> None:
+    large, small = model.PRICES["lark-large"], model.PRICES["lark-small"]
+    assert model.charge(large, 1_000, 1_000) == 18_000
+    assert model.charge(small, 1, 0) == 1
+    assert model.charge(small, 0, 0) == 0
+    assert model.charge(model.Price(3_000, 15_000, cached=300), 1_000, 0, cached=900) == 570
+    assert model.charge(small, 1_000, 0, cached=900) == 250, "what is kept costs no less where keeping saves nothing"
 
 
 def test_an_embedding_has_unit_length_ignores_order_and_is_blind_to_codes() -> None:
