@@ -22,6 +22,10 @@ class Verdict(StrEnum):
     OURS = "ours"  # a fault of the grader; never counted as the learner's
 
 
+MISREAD = "misread"
+"""The code of a failure in which a suite could not make out what the service has answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A line of the learner's, relative to the group's folder."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.outcome import Failure, Metric, Place, Step, TestOutcome, Verdict
+from grader.outcome import MISREAD, Failure, Metric, Place, Step, TestOutcome, Verdict
 
 if TYPE_CHECKING:
     from grader.sim import Forkserver, Tape
@@ -450,6 +450,11 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         failure = Failure("assertion", sees, _blame(tapes), _story(tapes))
     elif isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
         raise error
+    elif tapes and _misread(item, error):
+        verdict = Verdict.FAILED
+        sees = f"an answer is not what was agreed: {type(error).__name__}: {error}"
+        where = _blame(tapes) or _front_door(made, ("",)) or _routes(made, ("",))
+        failure = Failure(MISREAD, sees, where, _story(tapes), detail=_traceback(error))
     else:
         verdict = Verdict.OURS
         mend = f"; {error.mend}" if isinstance(error, Trouble) and error.mend else ""
@@ -464,6 +469,20 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         code = "limit-memory" if starved else failure.code
         failure = replace(failure, code=code, where=mistake.where, detail=mistake.detail)
     return _outcome(item, verdict, failure)
+
+
+def _misread(item: pytest.Item, error: BaseException) -> bool:
+    """Could the suite's own code not read what the service has answered? `learn verify` allows it no group."""
+    import json
+    import traceback
+
+    in_vain = isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration)  # next() of nothing
+    if not (in_vain or isinstance(error, (LookupError, TypeError, ValueError, AttributeError))):
+        return False
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    while codes and (Path(codes[-1].co_filename).parent == Path(json.__file__).parent or codes[-1].co_name == "json"):
+        codes.pop()
+    return bool(codes) and Path(codes[-1].co_filename).is_relative_to(item.stash[_group_key].path)
 
 
 def _costs(tapes: list[Tape]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from grader import suite
 from grader.curriculum import Group
+from grader.outcome import Verdict
 from grader.progress import Course
 from grader.story import trigger
 from grader.verify import handed_in, prove, shipped
@@ -51,6 +53,36 @@ def test_a_group_is(group: Group, number: int) -> None:
 @every_group
 def test_the_quick_proof_leaves_nothing_else_out_than_it_says(group: Group) -> None:
     assert {row.number for row in proved(group.id).proofs if row.passed is not None} == set(ROWS)
+
+
+NONSENSE = """\
+from fastapi import FastAPI
+from fastapi.responses import Response
+
+
+def create_app():
+    app = FastAPI()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    async def anything(path: str):
+        return Response("%s", status_code=%d, media_type="application/json")
+
+    return app
+"""
+
+
+@every_group
+@pytest.mark.parametrize(("body", "status"), [("no", 500), ("null", 200)])
+def test_what_is_answered_without_sense_is_no_fault_of_the_suite(
+    group: Group, body: str, status: int, tmp_path: Path
+) -> None:
+    shipped.lay_out(COURSE.store, group, tmp_path / group.folder)
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "app.py").write_text(NONSENSE % (body, status))
+    outcome = suite.run(group, root=tmp_path, pristine=tmp_path / group.folder, seed=SEED)
+    assert not outcome.ours
+    assert [test for test in outcome.tests if test.verdict is Verdict.OURS] == []
+    assert any(test.verdict is Verdict.FAILED for test in outcome.tests)
 
 
 @every_group

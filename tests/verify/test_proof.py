@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from grader.curriculum import read_groups
-from grader.outcome import Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
+from grader.outcome import MISREAD, Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
 from grader.verify import proof
 from grader.verify.bench import Run
 from grader.verify.handed_in import NOT_APPLICABLE, Band, HandedIn, WrongFix
@@ -32,6 +32,11 @@ def made(ident: str, verdict: Verdict = PASSED, value: float = 0.0) -> TestOutco
     metrics = () if verdict is TODO or not stage else (Metric("tea_p99", value, 5.0, "at_most", "s", "steam"),)
     patterns = ((), ("lid",), ("whistle",))[stage]
     return TestOutcome(ident, ident, stage, patterns, verdict, 0.1, metrics, failure, digest="d")
+
+
+def stumbled() -> TestOutcome:
+    """A test that could not read an answer."""
+    return replace(made(STEAM, FAILED), failure=Failure(MISREAD, "'cups'", (), ()))
 
 
 def run(seed: int, *tests: TestOutcome) -> GroupOutcome:
@@ -159,6 +164,11 @@ DEFECTS: dict[str, tuple[int, Callable[[Evidence], dict[str, Any]], str]] = {
         3,
         lambda e: {"outcomes": {**e.outcomes, Run("mistake-3", 1): run(1, made(SANITY, FAILED), made(STEAM, FAILED))}},
         "it breaks tests/t.py::test_tea",
+    ),
+    "a test stumbles over a wrong fix": (
+        3,
+        lambda e: {"outcomes": {**e.outcomes, Run("mistake-3", 1): run(1, made(SANITY), stumbled(), made(WHISTLE))}},
+        "mistake-3: seed 1: tests/t.py::test_steam takes for granted what it reads: 'cups'",
     ),
     "a wrong fix raises": (
         3,
