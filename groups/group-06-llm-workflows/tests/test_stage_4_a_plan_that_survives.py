@@ -554,7 +554,7 @@ def test_a_day_at_the_desk(scene, incident):
     sees = f"{sees} agreed. Of {first.ref}, {(wrong or [('', 'nothing is wrong')])[0][1]}"
     if wrong:
         took = ", ".join(map(str, ends[tickets.index(first)].body.get("routes") or ["no way"]))
-        sees = f"{sees}. It took {took}, where {', '.join(first.routes)} is right: “{first.text}”"
+        sees = f"{sees}. It took {took}; right is {', '.join(first.routes)}: “{first.text}”"
     expect("solved", share, at_least=SOLVED, unit="%", code="unsolved", sees=sees, story=house.done(first))
     expect("calls", a_ticket, at_most=CALLS, unit="calls", code="too-many-calls", sees=sees, about="/tickets")
     pairs = [(t, end) for t, end in zip(tickets, ends, strict=True) if t.status == "done"]

@@ -125,9 +125,9 @@ class Desk:
         recorded."""
         end, key = (outcome["status"], outcome.get("reason", "")), (ticket["tenant"], ticket["id"])
         with transaction(self.db):
-            ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}"
-            if self.db.execute(ours, (*end, ticket["number"])).rowcount:
-                row = self.db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],)).fetchone()
+            ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN} RETURNING routes"
+            row = self.db.execute(ours, (*end, ticket["number"])).fetchone()
+            if row is not None:
                 names = json.loads(row["routes"]) or [""]
                 how = "REPLACE" if len(names) == 1 else "IGNORE"
                 for name in names:
