@@ -309,6 +309,13 @@ async def tree(ports, names, costs, fails, more):
     await asyncio.gather(run("one"), run("two"))
     seen["shared"] = sorted(ends)
     done.clear()
+    shared = leaf("shared", 1)
+    leaving, staying = (asyncio.create_task(ports.group(name, [shared]).run()) for name in ("one", "two"))
+    await asyncio.sleep(0.05)
+    leaving.cancel()
+    await asyncio.wait([leaving, staying], timeout=1.0)
+    seen["one of two who wait is cancelled"] = [leaving.cancelled(), staying.done() and not staying.cancelled(), *done]
+    done.clear()
     waiting = asyncio.create_task(ports.group("waited for", [leaf("never", 1), leaf("after", 1)]).run())
     await asyncio.sleep(0.05)
     waiting.cancel()

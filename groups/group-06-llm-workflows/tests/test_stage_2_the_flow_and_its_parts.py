@@ -99,17 +99,21 @@ def test_a_large_sum_is_for_people(scene, incident):
 
     async def play():
         (first,) = await house.handle([large], patience=8.0)
+        late = await house.send("POST", f"/tickets/{large.ref}/cancel")
         house.gateway.broken.add("fare")
         ends = [first, *await house.handle([small, broken], patience=8.0)]
-        return ends, await house.send("GET", "/records")
+        return ends, late, await house.send("GET", "/records")
 
-    (first, _, third), records = house.run(play)
+    (first, _, third), late, records = house.run(play)
     done = len(house.effects(large, "ledger")) + len(house.effects(large, "mail"))
     quote = house.gateway.facts[large.booking]["quote_cents"]
     sees = f"an upgrade costs {quote / 100:.2f} euros, 1,000 are agreed, and {done} entries and mails are made of it"
     expect("done_anyway", done, at_most=0, unit="effects", code="unchecked", sees=sees, story=house.done(large))
     sees = f"an upgrade is too dear for the desk, and its ticket is {first.body.get('status')!r}"
     expect("not_held", int(first.body.get("status") != "held"), at_most=0, code="no-ending", sees=sees, about=large.ref)
+    sees = f"a ticket that is held is cancelled ({late.told}), and is {late.body.get('status')!r} then"
+    expect("ended_twice", int(late.status != 200 or late.body.get("status") != "held"), at_most=0,
+           code="others-changed", sees=sees, about=large.ref)
     booked = [e.cents for e in house.effects(small, "ledger")]
     sees = f"an upgrade of exactly 1,000 euros is within what was agreed, and the ledger has {booked}"
     expect("not_booked", int(booked != [LIMIT]), at_most=0, code="held-back", sees=sees, story=house.done(small))
@@ -147,6 +151,7 @@ def test_a_tree_is_asked_as_a_leaf(scene, incident, probes):
         "grown below": [a + b + c + d + 2 * more, 5 / 6],
         "stopped": [["a"], 1 / 3],
         "shared": [["one", "shared"], ["two", "shared"]],
+        "one of two who wait is cancelled": [True, True, "shared"],
         "who waits is cancelled": [True, []],
     }
     for what in ("half", "grown below", "stopped"):
@@ -181,19 +186,23 @@ def test_what_is_cancelled_ends(scene, incident):
     house = incident.House(scene, median=rng.uniform(2.0, 4.0))
     one, two = house.ticket(rng, "seat", plain=True), house.ticket(rng, "meal", "seat", plain=True)
     three = house.ticket(rng, "seat", plain=True)
+    four = house.special(rng, wishes=("fare", "weather"), hold=0)
     other = replace(house.ticket(rng, "baggage", plain=True), ref=one.ref, tenant="borealis")  # two offices, one ref
-    stopped = (one, two, three)
+    stopped = (one, two, three, four)
 
     async def play():
-        for ticket in (one, two, three, other):
+        for ticket in (*stopped, other):
             await house.submit(ticket)
         await asyncio.sleep(rng.uniform(0.5, 1.5))
         answers, said = [], {}
-        for ticket in stopped:
-            while ticket is three and not house.effects(three, "ledger") and house.sim.now < 20.0:
-                await asyncio.sleep(0.25)  # until it is half done
+
+        async def cancel(ticket):
+            while ticket in (three, four) and not house.effects(ticket, "ledger") and house.sim.now < 20.0:
+                await asyncio.sleep(0.05)  # until it is half done
             answers.append(await house.send("POST", f"/tickets/{ticket.ref}/cancel", ticket.tenant))
             said[ticket.ref] = house.sim.now
+
+        await asyncio.gather(*(cancel(ticket) for ticket in stopped))
         await asyncio.sleep(12.0)
         await house.desk.restart()
         await house.submit(one)  # once more
@@ -205,26 +214,27 @@ def test_what_is_cancelled_ends(scene, incident):
     answers, said, ends, late, records = house.run(play)
     told = ", ".join(answer.told for answer in answers)
     wrong = sum(answer.status != 200 for answer in answers)
-    sees = f"three tickets are cancelled, and that is answered {told}"
+    sees = f"{len(stopped)} tickets are cancelled, and that is answered {told}"
     expect("not_cancelled", wrong, at_most=0, code="wrong-status", sees=sees, about="/cancel")
     after = {t.ref: [e for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said[t.ref]]
         for t in stopped}
     first = next((t for t in stopped if after[t.ref]), one)
     count = sum(map(len, after.values()))
-    sees = f"three tickets are cancelled, and {count} entries and mails are made of them after that was confirmed"
+    sees = f"{len(stopped)} tickets are cancelled, and {count} entries and mails are made of them after that was"
+    sees = f"{sees} confirmed"
     expect("done_after", count, at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(first))
-    now = [end.body.get("status") for end in ends[:3]]
+    *now, status = (end.body.get("status") for end in ends)
     wrong = sum(status != "cancelled" for status in now)
-    sees = f"three tickets were cancelled, the desk restarted, one was sent once more, and they are"
+    sees = f"{len(stopped)} tickets were cancelled, the desk restarted, one was sent once more, and they are"
     sees = f"{sees} {', '.join(map(str, now))}"
     expect("come_back", wrong, at_most=0, unit="tickets", code="goes-on", sees=sees, about="/tickets")
     rows = {t.ref: [row for row in records.body.get("records") or [] if row.get("ticket") == t.ref] for t in stopped}
     lacking = sum("cancelled" not in [row.get("status") for row in found] for found in rows.values())
     lacking += sum(len({row.get("route") for row in found}) != len(found) for found in rows.values())
-    sees = f"three tickets were cancelled, and for {lacking} of them compliance has no record of that, or several of"
-    sees = f"{sees} one route"
+    sees = f"{len(stopped)} tickets were cancelled, and for {lacking} of them compliance has no record of that, or"
+    sees = f"{sees} several of one route"
     expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
-    status = ends[3].body.get("status")  # a flawed call of the model may make it fail: that is stage 3's business
+    # a flawed call of the model may make the other fail: that is stage 3's business
     sees = f"a ticket of another office, with the ref of one that is cancelled, is {status!r}, with"
     sees = f"{sees} {len(house.effects(other, 'ledger'))} of its 1 entries"
     wrong = int(status not in ("done", "failed") or len(house.effects(other, "ledger")) != 1)

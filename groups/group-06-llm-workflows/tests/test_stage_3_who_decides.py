@@ -6,6 +6,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 import asyncio
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from grader.plugin import expect
@@ -61,7 +62,7 @@ def test_letters_go_where_they_belong(scene, incident):
     """Letters in all words are routed by what they mean; two concerns are two, and what is unclear is asked about."""
     rng = scene.rng("day")
     house = incident.House(scene)
-    tickets = house.day(rng, 32)
+    tickets = house.day(rng, 24)
     ends = house.run(lambda: house.handle(tickets, gap=0.1, patience=20.0))
     pairs = [(t, end) for t, end in zip(tickets, ends, strict=True) if t.status == "done"]
     wrong = [(t, end) for t, end in pairs if end.body.get("routes") != list(t.routes)]
@@ -266,7 +267,9 @@ def test_a_flawed_call_is_told_to_the_model(scene, incident):
     rng = scene.rng("tickets")
     house = incident.House(scene)
     kinds = list(incident.SAYS)
-    tickets = [house.ticket(rng, kinds[at % 9], plain=True) for at in range(40)]
+    tickets = [house.ticket(rng, kinds[at % 9], plain=True) for at in range(38)]
+    seat = house.ticket(rng, "seat", plain=True)  # two travellers of one booking, and what is done is done for each
+    tickets += [replace(seat, ref=f"{seat.ref}{who}", entries=seat.entries * 2, mails=seat.mails * 2) for who in "ab"]
 
     async def play():
         for ticket in tickets:
@@ -287,6 +290,8 @@ def test_a_flawed_call_is_told_to_the_model(scene, incident):
     first = wrong[0][0] if wrong else tickets[0]
     sees = f"{len(tickets)} plain letters came, and {len(wrong)} are not solved: of {first.ref},"
     sees = f"{sees} {(wrong or [('', '')])[0][1]}"
+    if first.booking == seat.booking:
+        sees = f"{sees}; two travellers of that booking have written"
     expect("unsolved", len(wrong), at_most=0, unit="tickets", code="unhandled", sees=sees, story=house.done(first))
     a_ticket = house.asked / len(tickets)
     sees = f"the model is asked {a_ticket:.2f} times a ticket; {CALLS} are agreed"

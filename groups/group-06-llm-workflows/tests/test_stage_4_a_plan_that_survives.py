@@ -43,6 +43,10 @@ def register(desk):
         return await desk.call("quote", args, tenant, key)
     desk.tool(Tool(name="{tool}", about="what {thing} costs", arguments={{"booking": "booking"}}, call=call,
         gives=("quote_cents",)))
+    async def fails(args, tenant, key):
+        raise LookupError("{sad}")
+    desk.tool(Tool(name="{sad}", about="how {sad} it is", arguments={{"booking": "booking"}}, call=fails,
+        gives=("quote_cents",)))
     desk.flow(New())
     async def notes(ticket, outcome):
         return {{**outcome, "reason": outcome.get("reason", "") + "; seen"}}
@@ -220,14 +224,16 @@ def test_a_new_plan_does_not_begin_anew(scene, incident):
     house = incident.House(scene)
     tickets = [house.special(rng, wishes=("fare", "quote"), hold=rng.randrange(2), without="quote") for _ in range(6)]
     house.gateway.broken.add("quote")
-    lost = house.special(rng, hold=0)
+    unheld, lost = house.special(rng, wishes=("fare", "weather"), hold=2), house.special(rng, hold=0)
 
     async def play():
         ends = await house.handle(tickets, gap=0.1, patience=20.0)
+        house.gateway.broken.add("ledger")
+        ends += await house.handle([unheld], patience=20.0)
         house.gateway.broken.update(incident.KINDS)
         return ends, await house.handle([lost], patience=20.0)
 
-    ends, (end,) = house.run(play)
+    (*ends, half), (end,) = house.run(play)
     again = house.again(tickets)
     doubled = next((t for t in tickets if len(house.effects(t, "ledger")) > 1), tickets[0])
     sees = f"one tool fails, {len(tickets)} plans are made anew, and {again} entries and mails are made again"
@@ -237,6 +243,9 @@ def test_a_new_plan_does_not_begin_anew(scene, incident):
     sees = f"one tool fails, and of {len(tickets)} requests {len(wrong)} are not solved without it: of {first.ref},"
     sees = f"{sees} {(wrong or [('', '')])[0][1]}"
     expect("unsolved", len(wrong), at_most=0, unit="tickets", code="unsolved", sees=sees, story=house.done(first))
+    sees = f"the ledger fails, so that nothing is held, and the ticket that wanted that is {half.body.get('status')!r}"
+    expect("only_looks_done", int(half.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
+           story=house.done(unheld))
     sees = f"all tools are broken, and a ticket that has to be planned is {end.body.get('status')!r}"
     expect("no_end", int(end.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees, about=lost.ref)
 
@@ -390,11 +399,12 @@ def test_everybody_sees_how_far_it_is(scene, incident):
 def test_a_tenth_type_arrives_as_a_file(scene, incident):
     """A ticket type of another team is there on all paths; what there was is as it was, the desk's files, too."""
     rng = scene.rng("plug-in")
-    name, tool, trouble, rude = (incident.word(rng) for _ in range(4))
+    name, tool, sad, trouble, rude = (incident.word(rng) for _ in range(5))
     thing, other = f"{incident.word(rng)}s", f"{incident.word(rng)}s"
     cents = rng.randrange(1_000, 9_000)
     text = FLOW.format(
-        name=name, tool=tool, thing=thing, other=other, trouble=trouble, rude=rude, cents=cents, never="we guarantee it"
+        name=name, tool=tool, sad=sad, thing=thing, other=other, trouble=trouble, rude=rude, cents=cents,
+        never="we guarantee it",
     )
     files = sorted(path for path in (scene.service.root / "service").rglob("*.py"))
     before = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
@@ -409,11 +419,11 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     house = incident.House(scene, plugins={f"{incident.word(rng)}.py": text}, median=0.5)
     old = old_ones(house)
 
-    def new(said, *routes, more=""):
-        booking = house.booking(rng)
+    def new(said, *routes, more="", **facts):
+        booking = house.booking(rng, **facts)
         amount = house.gateway.facts[booking]["quote_cents"] % 1000 + cents
         quote = str(house.gateway.facts[booking]["quote_cents"])
-        known = {"seat": (("seat", 1_200), "seat: 1200 cents"), "special": ((), quote),
+        known = {"seat": (("seat", 1_200), "seat: 1200 cents"), "special": ((), quote), "upgrade": ((), ""),
             name: ((name, amount), f"{name}: {amount} cents")}
         due = [known[route] for route in routes]
         return incident.Ticket(
@@ -424,22 +434,28 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     happy = [new(f"I have lost my {thing}.", name, more=f"booking={house.booking(rng)}"),
         new(f"Where are my {other}?", name)]
     both = new(f"I have lost my {thing}. I need the aisle.", name, "seat")
-    held = new(f"I have lost my {thing}.", name, more=f"My word is {rude}.")
     fails = new(f"I have lost my {thing}. I need the aisle.", name, "seat", more=f"My word is {trouble}.")
     fails = replace(fails, status="failed", entries=fails.entries[1:], mails=fails.mails[1:])
+    held = new(f"I have lost my {thing}. I need the aisle.", name, "seat", more=f"My word is {rude}.")
+    held = replace(held, status="held", entries=held.entries[1:], mails=held.mails[1:])
+    dear = new(f"Please upgrade me. I have lost my {thing}.", "upgrade", name, more=f"My word is {trouble}.",
+        quote_cents=100_001)
+    dear = replace(dear, status="held", entries=(), mails=())
     planned = new(f"Please arrange several things: see about {thing} there, and write me an email.", "special")
+    wish = f"Please arrange several things: get a quotation, see how {sad} it is, and write me an email."
+    replanned = new(wish, "special")
     cut = new(f"Somebody took my {other}.", name)
 
     async def play():
         routes = await house.send("GET", "/routes")
-        await house.handle([*old, *happy, both, fails, held, planned], patience=20.0)
+        await house.handle([*old, *happy, both, fails, held, dear, planned, replanned], patience=20.0)
         await house.submit(cut)
         for _ in range(40):  # until something is booked
             await asyncio.sleep(0.05)
             if house.effects(cut, "ledger"):
                 break
         await house.desk.restart()
-        ends = await house.settle([*happy, both, fails, held, cut, planned], patience=20.0)
+        ends = await house.settle([*happy, both, cut, planned, replanned, fails, held, dear], patience=20.0)
         return routes, ends, await house.send("GET", "/records"), await house.send("GET", "/tickets")
 
     routes, ends, records, listed = house.run(play)
@@ -447,11 +463,11 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     sees = f"a ticket type arrives as a file, and GET /routes has {len(known)} types, and not that one"
     expect("not_listed", int(name not in known), at_most=0, unit="types", code="plug-in-ignored", sees=sees,
            about="/routes")
-    paths = [*zip([*happy, both], ends[:3], strict=True), (cut, ends[5]), (planned, ends[6])]
+    paths = list(zip([*happy, both, cut, planned, replanned], ends[:6], strict=True))
     told = [
         "its first ticket, which names another booking", "another ticket of it",
         "a ticket with another concern beside it",
-        "a ticket across a crash", "a plan with its tool",
+        "a ticket across a crash", "a plan with its tool", "a plan with a tool of that file that raises",
     ]  # fmt: skip
     wrong = [f"{what}: {house.wrong(t, end)}" for what, (t, end) in zip(told, paths, strict=True)
         if house.wrong(t, end)]
@@ -460,29 +476,34 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     sees = f"{sees} {(wrong or [''])[0]}"
     expect("not_on_all_paths", len(wrong), at_most=0, unit="paths", code="plug-in-ignored", sees=sees,
            story=house.done(about))
-    got = [ends[3].body.get("status"), ends[4].body.get("status")]
-    done = sum(len(house.effects(held, tool)) for tool in ("ledger", "mail"))
-    sees = f"a new type raises on one ticket, and guarantees something on another: these are {got}, with {done}"
-    sees = f"{sees} entries and mails of the latter"
+    got = [end.body.get("status") for end in ends[6:8]]
+    done = sum(name in (e.kind, *e.text.split(": ")) for tool in ("ledger", "mail") for e in house.effects(held, tool))
+    sees = f"a new type raises on one ticket, and guarantees something on another: these are {got[0]!r} and {got[1]!r},"
+    sees = f"{sees} with {done} entries and mails of that type for the latter"
     expect("unguarded", int(got != ["failed", "held"] or done > 0), at_most=0, code="skipped", sees=sees,
            story=house.done(held))
-    amiss = house.wrong(fails, ends[3])
-    sees = f"a ticket has two concerns, of which one fails, and the other is not served: {amiss}"
-    expect("not_served", int(bool(amiss)), at_most=0, unit="tickets", code="others-changed", sees=sees,
-           story=house.done(fails))
+    for what, ticket, end in (("fails", fails, ends[6]), ("is held", held, ends[7])):
+        amiss = house.wrong(ticket, end)
+        sees = f"a ticket has two concerns, of which one {what}, and the other is not served: {amiss}"
+        expect("not_served", int(bool(amiss)), at_most=0, unit="tickets", code="others-changed", sees=sees,
+               story=house.done(ticket))
+    amiss = house.wrong(dear, ends[8])
+    sees = f"of the two concerns of a ticket the first is held, the second fails, and the ticket is not held: {amiss}"
+    expect("not_the_first", int(bool(amiss)), at_most=0, unit="tickets", code="no-ending", sees=sees,
+           story=house.done(dear))
     rows = sorted((str(r.get("route")), str(r.get("status"))) for r in records.body.get("records") or []
         if r.get("route") == name)
-    due = sorted([(name, "done")] * 4 + [(name, "failed"), (name, "held")])
-    sees = f"six tickets took the new type, and compliance has {[status for _, status in rows]} of it"
+    due = sorted([(name, "done")] * 4 + [(name, "failed")] * 2 + [(name, "held")])
+    sees = f"seven tickets took the new type, and compliance has {[status for _, status in rows]} of it"
     expect("no_record", int(rows != due), at_most=0, code="no-record", sees=sees, about="/records")
-    reason = str(ends[5].body.get("reason"))
+    reason = str(ends[3].body.get("reason"))
     sees = f"a ticket is gone on with after a crash, and a handler that is always called is not: its reason is"
     sees = f"{sees} {reason[:60]!r}"
     expect("past_the_chain", int(not reason.endswith("; seen")), at_most=0, code="skipped", sees=sees,
            story=house.done(cut))
     rows = [row for row in listed.body.get("tickets", []) if name in (row.get("routes") or [])]
-    sees = f"six tickets took the new type, and the list of tickets has {len(rows)} of them"
-    expect("not_in_list", int(len(rows) != 6), at_most=0, unit="tickets", code="plug-in-ignored", sees=sees,
+    sees = f"seven tickets took the new type, and the list of tickets has {len(rows)} of them"
+    expect("not_in_list", int(len(rows) != 7), at_most=0, unit="tickets", code="plug-in-ignored", sees=sees,
            about="GET /tickets")
 
     def outputs(house, tickets):
@@ -500,26 +521,29 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
 
 @pytest.mark.pattern("planner-executor", "stepwise-execution")
 def test_a_day_at_the_desk(scene, incident):
-    """A day with two crashes: 95 of 100 tickets are solved, at 2.5 calls of the model a ticket."""
+    """A day with a crash and a deploy: 95 of 100 tickets are solved, at 2.5 calls of the model a ticket."""
     rng = scene.rng("day")
     house = incident.House(scene)
-    tickets = house.day(rng, 46, ("aero", "borealis"), planned=(1, 4, 8, 11, 14, 18))
-    crashes = sorted(rng.sample(range(24, 44), 2))
+    tickets = house.day(rng, 40, ("aero", "borealis"), planned=(1, 4, 8, 11, 14, 18))
+    crash, deploy = sorted(rng.sample(range(24, 38), 2))
 
     async def play():
         for number, ticket in enumerate(tickets):
-            if number in crashes:
+            if number == crash:
                 house.desk.crash()
                 await house.desk.start()
+            if number == deploy:
+                await house.desk.stop()
+                await house.desk.start()
             await house.submit(ticket)
-            if not 0 < crashes[0] - number <= 20:  # twenty at once, and it crashes: some have not been begun
+            if not 0 < crash - number <= 20:  # twenty at once, and it crashes: some have not been begun
                 await asyncio.sleep(0.15)
         return await house.settle(tickets, patience=20.0)
 
     ends = house.run(play)
     again = house.again(tickets)
     doubled = next((t for t in tickets if len(house.effects(t, "mail")) > len(t.mails)), tickets[0])
-    sees = f"{len(tickets)} tickets and two crashes, and {again} entries and mails are made again"
+    sees = f"{len(tickets)} tickets, a crash and a deploy, and {again} entries and mails are made again"
     expect("again", again, at_most=0, unit="effects", code="done-again", sees=sees, story=house.done(doubled))
     wrong = [(t, house.wrong(t, end)) for t, end in zip(tickets, ends, strict=True) if house.wrong(t, end)]
     share = 100 - 100 * len(wrong) / len(tickets)
@@ -528,6 +552,9 @@ def test_a_day_at_the_desk(scene, incident):
     sees = f"{share:.0f} % of {len(tickets)} tickets are solved, at {a_ticket:.2f} calls of the model each;"
     sees = f"{sees} {SOLVED:g} % at {CALLS} are"
     sees = f"{sees} agreed. Of {first.ref}, {(wrong or [('', 'nothing is wrong')])[0][1]}"
+    if wrong:
+        took = ", ".join(map(str, ends[tickets.index(first)].body.get("routes") or ["no way"]))
+        sees = f"{sees}. It took {took}; right is {', '.join(first.routes)}: “{first.text}”"
     expect("solved", share, at_least=SOLVED, unit="%", code="unsolved", sees=sees, story=house.done(first))
     expect("calls", a_ticket, at_most=CALLS, unit="calls", code="too-many-calls", sees=sees, about="/tickets")
     pairs = [(t, end) for t, end in zip(tickets, ends, strict=True) if t.status == "done"]

@@ -21,6 +21,7 @@ class Chain:
         """The first outcome; who is behind it is not called. {"status": "unhandled"} if nobody has one.
 
         If a handler raises, the outcome is {"status": "failed", "reason": …}, and nobody behind it is called, but
-        those that are always called are. If one of these raises, it is failed, too, and the others are called.
+        those that are always called are. If one of these raises, it is failed, too, and the others are called. What
+        has no "status" is no outcome: whoever returns it has failed as if it had raised.
         """
         raise NotImplementedError("Chain.handle in service/patterns/chain.py")

@@ -28,7 +28,7 @@ class Step:
         it waits for that. What the work raises passes on, and it is not done.
 
         If it is cancelled meanwhile, the work gets a CancelledError, and this returns. If who waits for it is
-        cancelled, that stops the work, and passes on.
+        cancelled, that passes on; and it stops the work, unless somebody else waits for it, too.
         """
         raise NotImplementedError("Step.run in service/patterns/composite.py")
 

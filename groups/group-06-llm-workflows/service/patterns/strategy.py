@@ -22,7 +22,7 @@ class Strategies:
 
     Three are there from the start: full (the fare), standard (three quarters of it, rounded down), capped (the fare,
     and at most 25,000). `db` is a connection as store.py makes it. Make the tables that you need if they are not
-    there. What a tenant chooses holds for what is decided from then on. What a flow has decided, it keeps: template.py.
+    there. What a tenant chooses holds from then on, for whoever asks. What a flow has decided, it keeps: template.py.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:

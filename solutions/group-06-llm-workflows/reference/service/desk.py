@@ -135,15 +135,18 @@ class Desk:
         return next((outcome for outcome in outcomes if outcome["status"] != "done"), {"status": "done"})
 
     def _end(self, ticket: dict, outcome: dict) -> bool:
-        """Note what became of it, and record it for each route that no flow has recorded; False if it had ended."""
+        """Note what became of it; False if it had ended. Recorded is that for each route that no flow has recorded,
+        and for the only one: of two, each keeps its own end."""
         key, end = (ticket["tenant"], ticket["id"]), (outcome["status"], outcome.get("reason", ""))
         with transaction(self.db):
             ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN} RETURNING routes"
             row = self.db.execute(ours, (*end, ticket["number"])).fetchone()
             if row is not None:
+                routes = json.loads(row["routes"]) or [""]
+                if len(routes) == 1:
+                    self.db.execute(f"DELETE FROM records WHERE {KEY}", key)
                 known = {each["route"] for each in self.db.execute(f"SELECT route FROM records WHERE {KEY}", key)}
-                rest = [name for name in json.loads(row["routes"]) if name not in known] or [""] * (not known)
-                told = [(*key, name, *end) for name in rest]
+                told = [(*key, name, *end) for name in routes if name not in known]
                 columns = "tenant, ticket, route, status, reason"
                 self.db.executemany(f"INSERT INTO records ({columns}) VALUES (?, ?, ?, ?, ?)", told)
         return row is not None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.clients import Llm, Refused, Unavailable
+from service.clients import Llm
 from service.patterns.steps import Runs
 from service.patterns.strategy import Strategies
 from service.patterns.tools import Tools
@@ -16,6 +16,10 @@ TRIES = 4  # times that the model may want to write a mail
 
 class Failed(Exception):
     """A tool cannot do it."""
+
+    def __init__(self, tool: str, why: object) -> None:
+        super().__init__(f"{tool} failed: {why}")
+        self.tool = tool
 
 
 class Work:
@@ -49,11 +53,14 @@ class Work:
         """What a tool gives. It is known by its name and arguments: the same once more is not done once more."""
         tenant = self.ticket["tenant"]
         call, args = self.tools.known[tool].call, self._ours(tool, args)
-        try:
-            name = f"{tool} {json.dumps(args, sort_keys=True)}"
-            return await self._step(name, lambda key: call(args, tenant, key))
-        except (Refused, Unavailable) as error:
-            raise Failed(f"{tool} failed: {error}") from None
+
+        async def attempt(key: str) -> dict:
+            try:
+                return await call(args, tenant, key)
+            except Exception as error:
+                raise Failed(tool, error) from error
+
+        return await self._step(f"{tool} {json.dumps(args, sort_keys=True)}", attempt)
 
     async def ask(self, name: str, messages: list[dict], tools: Sequence[str] = ()) -> dict:
         """What the model says."""
@@ -82,7 +89,7 @@ class Work:
                 return
             answers = [{"role": "tool", "tool_call_id": ident, "content": content} for ident, _, content in results]
             messages = [*messages, {**said, "tool_calls": calls[:1]}, *answers]
-        raise Failed("the model writes no mail")
+        raise Failed("mail", "the model writes none")
 
     async def record(self, outcome: dict) -> None:
         """Once for a route, however often it is said."""

@@ -6,7 +6,7 @@ from functools import partial
 from types import SimpleNamespace
 
 from service import plugins
-from service.clients import Gateway, Llm, Refused, Unavailable
+from service.clients import Gateway, Llm
 from service.flows import FLOWS, planned
 from service.patterns.chain import Chain
 from service.patterns.composite import Group, Step
@@ -31,12 +31,17 @@ TOOLS = {
 class Failed(Exception):
     """A tool cannot do it."""
 
+    def __init__(self, tool, why) -> None:
+        super().__init__(f"{tool} failed, {why}")
+        self.tool = tool
+
 
 def make_desk(settings) -> SimpleNamespace:
     db, llm, gateway = connect(settings.data_dir), Llm(settings), Gateway(settings)
     runs, strategies, tools, chain = Runs(db), Strategies(db), Tools(), Chain()
     flows: dict = {}
     trees: dict = {}
+    under_way: dict = {}
 
     def run_of(ticket) -> str:
         return json.dumps([ticket["tenant"], ticket["id"]])
@@ -54,12 +59,13 @@ def make_desk(settings) -> SimpleNamespace:
             return await runs.step(run_of(ticket), f"{way}/{name}", doing)
 
         async def use(tool, args):
-            try:
-                call = tools.known[tool].call
-                name = f"{tool} {json.dumps(sorted(args.items()))}"
-                return await step(name, lambda key: call(args, ticket["tenant"], key))
-            except (Refused, Unavailable) as error:
-                raise Failed(f"{tool} failed, {error}") from None
+            async def attempt(key):
+                try:
+                    return await tools.known[tool].call(args, ticket["tenant"], key)
+                except Exception as error:
+                    raise Failed(tool, error) from error
+
+            return await step(f"{tool} {json.dumps(sorted(args.items()))}", attempt)
 
         async def ask(name, messages, offered):
             told = described(offered)
@@ -89,7 +95,7 @@ def make_desk(settings) -> SimpleNamespace:
                     messages.append({"role": "tool", "tool_call_id": ident, "content": content})
                 if not calls:
                     messages.append({"role": "user", "content": "That was an error: call mail."})
-            raise Failed("no mail")
+            raise Failed("mail", "the model writes none")
 
         async def keep(name, make):
             async def made(key):
@@ -146,14 +152,16 @@ def make_desk(settings) -> SimpleNamespace:
             values = (outcome["status"], outcome.get("reason", ""), ticket["number"])
             if db.execute(f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}", values).rowcount:
                 (ways,) = db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],)).fetchone()
-                for way in [way for way in json.loads(ways) if way in flows] or [""]:
+                ways = [way for way in json.loads(ways) if way in flows] or [""]
+                if len(ways) == 1:  # what a flow has noted is not the last word
+                    db.execute("DELETE FROM records WHERE tenant = ? AND ticket = ?", (ticket["tenant"], ticket["id"]))
+                for way in ways:
                     record(ticket, way, outcome)
 
     async def offer(ticket) -> None:
         conclude(ticket, await chain.handle(ticket))
 
     async def loop() -> None:
-        under_way: dict = {}
         try:
             while True:
                 rows = db.execute(f"SELECT * FROM tickets WHERE {OPEN} ORDER BY number").fetchall()
@@ -173,6 +181,8 @@ def make_desk(settings) -> SimpleNamespace:
         conclude(ticket, {"status": "cancelled", "reason": "somebody wanted that"})
         if ticket["number"] in trees:
             trees[ticket["number"]].cancel()
+        if ticket["number"] in under_way:
+            under_way[ticket["number"]].cancel()
 
     def progress(ticket) -> dict:
         done, size = runs.progress(run_of(ticket))

@@ -1,6 +1,7 @@
 """The nine types in a table: what is looked up, what is booked, what is written."""
 
 from service.patterns.planner import BadPlan, execute, validate
+from service.patterns.router import fenced
 from service.patterns.template import Flow
 
 
@@ -57,7 +58,7 @@ def own(steps: list, booking: str) -> list:
 
 async def planned(ticket, work) -> dict:
     """What fits no type: planned, carried out, and planned anew if that does not work."""
-    letter = f"Booking {ticket['booking']}.\n{ticket['text']}"
+    letter = f"Booking {ticket['booking']}.\n{fenced(ticket['text'])}"
     messages = [{"role": "system", "content": "Answer with a plan."}, {"role": "user", "content": letter}]
     done: dict = {}
     error = ""
@@ -67,6 +68,8 @@ async def planned(ticket, work) -> dict:
             await execute(own(validate(said, work.tools.known), ticket["booking"]), work.use, done)
             return {"status": "done"}
         except (BadPlan, work.failed) as why:
+            if getattr(why, "tool", "") in ("ledger", "mail"):
+                raise
             error = f"error: {why}"
         messages += [{"role": "assistant", "content": said}, {"role": "user", "content": error}]
     return {"status": "failed", "reason": error}

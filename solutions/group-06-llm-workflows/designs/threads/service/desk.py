@@ -121,14 +121,17 @@ class Desk:
         return next((outcome for outcome in outcomes if outcome["status"] != "done"), {"status": "done"})
 
     def _end(self, ticket: dict, outcome: dict) -> None:
-        """Note what became of it, unless it has ended, and record it for each route that no flow has recorded."""
+        """Note what became of it, unless it has ended; record it for its only route, or for those that no flow has
+        recorded."""
         end, key = (outcome["status"], outcome.get("reason", "")), (ticket["tenant"], ticket["id"])
         with transaction(self.db):
-            ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}"
-            if self.db.execute(ours, (*end, ticket["number"])).rowcount:
-                routes = self.db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],))
-                for name in json.loads(routes.fetchone()[0]) or [""]:
-                    self.db.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", (*key, name, *end))
+            ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN} RETURNING routes"
+            row = self.db.execute(ours, (*end, ticket["number"])).fetchone()
+            if row is not None:
+                names = json.loads(row["routes"]) or [""]
+                how = "REPLACE" if len(names) == 1 else "IGNORE"
+                for name in names:
+                    self.db.execute(f"INSERT OR {how} INTO records VALUES (?, ?, ?, ?, ?)", (*key, name, *end))
 
 
 __all__ = ["Desk", "run_of"]

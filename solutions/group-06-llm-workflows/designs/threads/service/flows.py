@@ -137,7 +137,8 @@ class Special:
         return outcome
 
     async def _attempt(self, ticket: dict, work: Any) -> dict:
-        user = {"role": "user", "content": f"Booking {ticket['booking']}.\n<ticket>\n{ticket['text']}\n</ticket>"}
+        letter = ticket["text"].replace("<", "(").replace(">", ")")  # it cannot close its own fence
+        user = {"role": "user", "content": f"Booking {ticket['booking']}.\n<ticket>\n{letter}\n</ticket>"}
         messages = [{"role": "system", "content": "Make a plan for the ticket, as JSON."}, user]
         done: dict[str, dict] = {}
         trouble = ""
@@ -148,6 +149,8 @@ class Special:
             except BadPlan as error:
                 trouble = f"error: {error}"
             except work.Failed as error:
+                if error.tool in ("ledger", "mail"):
+                    raise  # without these it would only look done
                 trouble = f"error: {error}"
             else:
                 return {"status": "done"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.clients import Llm, Refused, Unavailable
+from service.clients import Llm
 from service.patterns.steps import Runs
 from service.patterns.strategy import Strategies
 from service.patterns.tools import Tools
@@ -14,6 +14,10 @@ from service.patterns.tools import Tools
 
 class Failed(Exception):
     """A tool cannot do it."""
+
+    def __init__(self, tool: str, why: object) -> None:
+        super().__init__(f"{tool} failed: {why}")
+        self.tool = tool
 
 
 class Cancelled(BaseException):
@@ -65,12 +69,15 @@ class Work:
         await self.use("ledger", {"booking": self.booking, "kind": kind, "amount_cents": amount_cents})
 
     async def use(self, tool: str, args: dict) -> dict:
-        try:
-            call, args = self.tools.known[tool].call, self._ours(tool, args)
-            name = f"{tool} {json.dumps(args, sort_keys=True)}"
-            return await self._step(name, lambda key: call(args, self.tenant, key))
-        except (Refused, Unavailable) as error:
-            raise Failed(f"{tool} failed: {error}") from None
+        call, args = self.tools.known[tool].call, self._ours(tool, args)
+
+        async def attempt(key: str) -> dict:
+            try:
+                return await call(args, self.tenant, key)
+            except Exception as error:
+                raise Failed(tool, error) from error
+
+        return await self._step(f"{tool} {json.dumps(args, sort_keys=True)}", attempt)
 
     async def ask(self, name: str, messages: list[dict], tools: Sequence[str] = ()) -> dict:
         async def chat(key: str) -> dict:
@@ -99,7 +106,7 @@ class Work:
                 sent = sent or ok
             if sent:
                 return
-        raise Failed("the model writes no mail")
+        raise Failed("mail", "the model writes none")
 
     async def _send(self, call: dict, key: str) -> list:
         mail, tools = self.tools.known["mail"], Tools()

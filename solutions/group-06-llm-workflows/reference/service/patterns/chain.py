@@ -24,15 +24,16 @@ class Chain:
         """The first outcome; who is behind it is not called. {"status": "unhandled"} if nobody has one.
 
         If a handler raises, the outcome is {"status": "failed", "reason": …}, and nobody behind it is called, but
-        those that are always called are. If one of these raises, it is failed, too, and the others are called.
+        those that are always called are. If one of these raises, it is failed, too, and the others are called. What
+        has no "status" is no outcome: whoever returns it has failed as if it had raised.
         """
         try:
-            outcome = await self._first(ticket)
+            outcome = _sound(await self._first(ticket))
         except Exception as error:
             outcome = _failed(error)
         for _, _, handler in list(self._always):
             try:
-                outcome = await handler(ticket, outcome) or outcome
+                outcome = _sound(await handler(ticket, outcome) or outcome)
             except Exception as error:
                 outcome = _failed(error)
         return outcome
@@ -43,6 +44,12 @@ class Chain:
             if outcome is not None:
                 return outcome
         return {"status": "unhandled"}
+
+
+def _sound(outcome: dict) -> dict:
+    if not outcome.get("status"):
+        raise ValueError("an outcome has a status")
+    return outcome
 
 
 def _failed(error: Exception) -> dict:

@@ -27,23 +27,30 @@ class Step:
         self._cost = cost
         self._done = self._cancelled = False
         self._task: asyncio.Future[None] | None = None
+        self._waiting = 0
 
     async def run(self) -> None:
         """Do it, once: when it is done, or cancelled, there is nothing to do; while it is under way, whoever else runs
         it waits for that. What the work raises passes on, and it is not done.
 
         If it is cancelled meanwhile, the work gets a CancelledError, and this returns. If who waits for it is
-        cancelled, that stops the work, and passes on.
+        cancelled, that passes on; and it stops the work, unless somebody else waits for it, too.
         """
         if self._done or self._cancelled:
             return
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._attempt())
+        self._waiting += 1
         try:
-            await self._task
+            await asyncio.wait([self._task])
         except asyncio.CancelledError:
-            if not self._cancelled:
-                raise
+            if self._waiting == 1:
+                self._task.cancel()
+            raise
+        finally:
+            self._waiting -= 1
+        if not (self._cancelled and self._task.cancelled()):
+            self._task.result()
 
     async def _attempt(self) -> None:
         await self._work()

@@ -19,7 +19,8 @@ class BadPlan(ValueError):
 
 @dataclass(frozen=True)
 class Planned:
-    """A step: a tool and its arguments, in which "$s1.name" stands for what step s1 gave."""
+    """A step: a tool and its arguments, in which "$s1.name" stands for what step s1 gave. `execute` gets no tools: add
+    what it has to know of them."""
 
     id: str
     tool: str

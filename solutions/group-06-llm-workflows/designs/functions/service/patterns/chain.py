@@ -11,7 +11,10 @@ def Chain() -> SimpleNamespace:
 
     async def ask(handler, *args) -> dict | None:
         try:
-            return await handler(*args)
+            outcome = await handler(*args)
+            if outcome is not None and not outcome["status"]:
+                raise ValueError("what has no status is no outcome")
+            return outcome
         except Exception as error:
             return {"status": "failed", "reason": repr(error)}
 

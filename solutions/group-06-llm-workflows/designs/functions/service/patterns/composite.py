@@ -9,7 +9,7 @@ class Cycle(ValueError):
 
 
 def Step(name: str, work, cost: int = 1) -> SimpleNamespace:
-    state = SimpleNamespace(done=False, cancelled=False, task=None)
+    state = SimpleNamespace(done=False, cancelled=False, task=None, waiting=0)
 
     async def run() -> None:
         if state.done or state.cancelled:
@@ -25,12 +25,15 @@ def Step(name: str, work, cost: int = 1) -> SimpleNamespace:
         state.done = True
 
     async def guarded() -> None:
+        state.waiting += 1
         try:
             await run()
-        except asyncio.CancelledError:  # who waits for us is cancelled: so is the work
-            if state.task is not None:
+        except asyncio.CancelledError:  # who waits for us is cancelled: so is the work, if he is the last
+            if state.task is not None and state.waiting == 1:
                 state.task.cancel()
             raise
+        finally:
+            state.waiting -= 1
 
     def cancel() -> None:
         state.cancelled = True

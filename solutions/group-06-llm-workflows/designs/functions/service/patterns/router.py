@@ -5,12 +5,16 @@ import re
 CLARIFY, PEOPLE = "clarify", "people"
 
 
+def fenced(letter: str) -> str:
+    return "<ticket>" + re.sub("[<>]", " ", letter) + "</ticket>"
+
+
 async def route(text, routes, ask) -> list[str]:
-    letter = re.sub(r"</?\s*ticket\s*>|\S+=\S*", " ", text)
+    letter = re.sub(r"\S+=\S*", " ", text)
     listed = [f"- {name}: {about}" for name, about in routes.items()]
     messages = [
         {"role": "system", "content": "\n".join(["Name the routes of this letter.", *listed])},
-        {"role": "user", "content": f"<ticket>{letter}</ticket>"},
+        {"role": "user", "content": fenced(letter)},
     ]
     try:
         said = re.split(r"[^\w-]+", await ask(messages))

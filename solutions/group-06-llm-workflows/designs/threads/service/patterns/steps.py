@@ -32,10 +32,14 @@ class Runs:
         another for every other: whoever has an effect sends it along. What `work` raises passes on, and the step is
         not done. Raises StepLimit, and does not call it, when the run has `most` steps already.
         """
-        row = self._db.execute("SELECT value FROM run_steps WHERE run = ? AND name = ?", (run, name)).fetchone()
-        if row is not None:
-            return json.loads(row["value"])
-        if self.progress(run)[0] >= self._most:
+        known = self._db.execute(
+            "SELECT (SELECT value FROM run_steps WHERE run = ?1 AND name = ?2) AS value, "
+            "(SELECT COUNT(*) FROM run_steps WHERE run = ?1) AS count",
+            (run, name),
+        ).fetchone()
+        if known["value"] is not None:
+            return json.loads(known["value"])
+        if known["count"] >= self._most:
             raise StepLimit(f"{run} has {self._most} steps, and wants {name}")
         value = json.dumps(await work(json.dumps([run, name])))
         self._db.execute("INSERT OR IGNORE INTO run_steps VALUES (?, ?, ?)", (run, name, value))
@@ -47,6 +51,9 @@ class Runs:
 
     def progress(self, run: str) -> tuple[int, int]:
         """How many steps are done, and how many there will be: what was expected last, and never less than are done."""
-        done = self._db.execute("SELECT COUNT(*) FROM run_steps WHERE run = ?", (run,)).fetchone()[0]
-        row = self._db.execute("SELECT size FROM run_sizes WHERE run = ?", (run,)).fetchone()
-        return done, max(done, row["size"] if row else 0)
+        row = self._db.execute(
+            "SELECT (SELECT COUNT(*) FROM run_steps WHERE run = ?1) AS done, "
+            "(SELECT size FROM run_sizes WHERE run = ?1) AS size",
+            (run,),
+        ).fetchone()
+        return row["done"], max(row["done"], row["size"] or 0)
