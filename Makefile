@@ -21,14 +21,14 @@ learn: $(READY)
 	@echo "  To type \`learn\` yourself, once in each terminal:  source $(BIN)/activate"
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 pins: $(READY)
 	@$(BIN)/python -m grader.verify.pins
