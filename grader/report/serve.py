@@ -46,7 +46,7 @@ def told(event: Event, ink: Ink) -> str:
         case Down(why):
             return does_not_start(why, ink, waits=event.waits)
         case Waits(seconds):
-            why = f"not up after {seconds:g} s: what comes before the first request (its lifespan) waits for something"
+            why = f"not up after {seconds:g} s: its lifespan waits for something, or this machine is busy"
             return f"{ink.bad(ink.symbol('bad'))} Your service is {why}.\n"
         case Saved(files):
             return f"{ink.symbol('here')} {ink.bold('saved')} {', '.join(map(clean, files))}\n"

@@ -298,7 +298,7 @@ def test_a_start_that_does_not_end_is_told_and_a_save_ends_it(serve: Serve, work
     app = '    app = FastAPI(title="Skylark document assistant")\n'
     change(app_of(workspace, 1), app, NEVER)
     served = serve("1", "--json")
-    assert "Your service is not up after 5 s" in served.until("waits for something.")
+    assert "Your service is not up after 5 s" in served.until("or this machine is busy.")
     change(app_of(workspace, 1), NEVER, app)
     assert served.answer()["result"]["group"] == "group-1"
 
