@@ -218,7 +218,7 @@ def create_app() -> FastAPI:
 
     @app.get("/shadow")
     async def compared() -> dict:
-        return desk.shadow.report() if desk.shadow else {}
+        return desk.redactor.clean(desk.shadow.report()) if desk.shadow else {}
 
     @app.delete("/shadow", status_code=204)
     async def end_shadow() -> None:
