@@ -157,13 +157,13 @@ def test_one_trace_from_the_request_to_the_last_call(scene, incident):
                 if what.startswith("model") and ident in at:
                     times += not incident.LLM_SECONDS - 0.01 <= at[ident].end - at[ident].start <= incident.LLM_SECONDS + 0.5
     sees = f"{orphans} spans have a parent that is not there"
-    expect("orphans", orphans, at_most=0, unit="spans", code="orphans", sees=sees, story=story)
+    expect("orphans", orphans, at_most=0, unit="spans", code="orphans", sees=sees, about="traceparent", story=story)
     sees = f"of {len(mine)} calls, {unknown} name a span that is not there"
-    expect("unknown_spans", unknown, at_most=0, unit="calls", code="orphans", sees=sees, story=story)
+    expect("unknown_spans", unknown, at_most=0, unit="calls", code="orphans", sees=sees, about="traceparent", story=story)
     sees = f"the model takes {incident.LLM_SECONDS} s, and {times} of {len(traces)} spans around it say otherwise"
-    expect("wrong_times", times, at_most=0, unit="spans", code="wrong-times", sees=sees, story=story)
+    expect("wrong_times", times, at_most=0, unit="spans", code="wrong-times", sees=sees, story=story, calls=["/chat/completions"])
     roots = [span for span in incident.Span.all_in(own.body) if not span.parent]
-    sees = f"a request without a trace gets one: its run says {record.body.get('trace_id')!r}, and there it has {len(roots)} roots"
+    sees = f"a request without a trace gets one: its run says {record.body.get('trace_id') or 'none'}, and there it has {len(roots)} roots"
     expect("no_root", int(len(roots) != 1), at_most=0, code="no-trace", sees=sees, about="/runs")
     slow = [answer for answer in answers if answer.status != 200 or answer.seconds > ANSWER_SECONDS]
     sees = f"of {len(answers)} questions, {len(slow)} are not answered in {ANSWER_SECONDS} s"
@@ -202,7 +202,8 @@ def test_tries_are_siblings(scene, incident):
         story = [(span.start % 1000, f"{span.name} {span.id}, child of {span.parent}, {span.status}") for span in spans]
     sees = f"three questions take three tries each; in the traces of {together}, these are not three spans side by side"
     sees = f"{sees}, two of them failed"
-    expect("not_siblings", together, at_most=0, unit="traces", code="tries-in-one", sees=sees, story=story)
+    expect("not_siblings", together, at_most=0, unit="traces", code="tries-in-one", sees=sees, story=story,
+           calls=["/chat/completions"])  # fmt: skip
 
 
 @pytest.mark.pattern("end-to-end-trace")

@@ -175,7 +175,7 @@ def test_every_run_can_be_explained(scene, incident):
     wrong = {name: each for name, each in lacking.items() if each}
     first = next(iter(wrong), "")
     sees = f"{len(wrong)} of {len(asks)} runs cannot be explained: {first} lacks {', '.join(wrong.get(first, []))}"
-    expect("unexplained", len(wrong), at_most=0, unit="runs", code="unexplained", sees=sees, story=story)
+    expect("unexplained", len(wrong), at_most=0, unit="runs", code="unexplained", sees=sees, about="/runs/", story=story)
     told = [[record.body.get(name) for name in ("window", "max_tokens")] for record in (records[0], records[3])]
     sees = f"the window and max_tokens were 4000 and 80, then 3900 and 70; the records of then and now say {told[0]} and {told[1]}"
     expect("other_settings", int(told != [[4000, 80], [3900, 70]]), at_most=0, code="unexplained", sees=sees, about="/runs/")
@@ -391,7 +391,7 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
 
     replies, runs, rolled, later, records, names, texts, broken, asked = house.run(play)
     told = [str(reply.body.get("version") or "") for reply in replies[:3]]
-    sees = f"three prompts are published, and told which version they are: {[each or 'nothing' for each in told]}"
+    sees = f"three prompts are published, and told which version they are: {', '.join(each or 'nothing' for each in told)}"
     expect("no_versions", 3 - len({each for each in told if each}), at_most=0, unit="prompts", code="no-version", sees=sees,
            about="/prompts/answer")  # fmt: skip
     off, story = 0, []
@@ -400,7 +400,7 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
         parts = [part for part in text.replace("{today}", "\n").replace("{fare}", "\n").splitlines() if part.strip()]
         right = len(parts) >= 2 and all(part in prompt for part in parts)
         off += not right
-        story.append((0.0, f"{'right' if right else 'wrong'}: version {name} is {text!r}, and the model saw {prompt[:60]!r}"))
+        story.append((0.0, f"{'right' if right else 'wrong'}: version {name} is “{text}”, and the model saw “{prompt[:60]}”"))
     sees = f"{len(names)} questions were asked with three prompts, and {off} of their runs name another text than the model saw"
     expect("other_prompt", off, at_most=0, unit="runs", code="no-version", sees=sees, story=story)
     wrong = sum(word_a not in prompt or "}" in prompt for _, prompt in (*rolled, later))
@@ -408,7 +408,7 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
     sees = f"the first prompt is gone back to, and {wrong} questions are asked with another one, or with other bytes"
     expect("not_rolled_back", wrong, at_most=0, unit="questions", code="no-rollback", sees=sees, story=story)
     statuses = [reply.status for reply in replies]
-    sees = f"publishing, going back, and going back to what there is not are answered {statuses}"
+    sees = f"publishing, going back, and going back to what there is not are answered {', '.join(map(str, statuses))}"
     expect("wrong_status", int(statuses != [200, 200, 200, 200, 404]), at_most=0, code="wrong-status", sees=sees,
            about="/prompts/answer")  # fmt: skip
     shared = sum(word_b in prompt for _, prompt in runs)

@@ -106,23 +106,23 @@ def test_a_run_is_repeated_when_all_has_changed(scene, incident):
     expect("not_answered", abs(len(asks) - len(done)), at_most=0, unit="questions", code="not-answered", sees=sees, about="POST /ask")
     off = [(a, r) for a, r in done if (r.text, r.body.get("reference")) != (a.text, a.body.get("reference"))]
     first = off[0] if off else done[0]
-    what = first[1].text or f"nothing ({first[1].told}, {first[1].body.get('status')})"
-    sees = f"of {len(done)} answers, {len(off)} are not the same when they are replayed: {first[0].text!r} becomes {what!r}"
+    what = f"“{first[1].text}”" if first[1].text else f"nothing ({first[1].told} {first[1].body.get('status') or ''})".replace(" )", ")")
+    sees = f"of {len(done)} answers, {len(off)} are not the same when they are replayed: “{first[0].text}” becomes {what}"
     story = [(a.asked % 1000, f"{a.text} {a.body.get('reference')} → {r.text or r.told} {r.body.get('reference')}") for a, r in done]
-    expect("not_repeated", len(off), at_most=0, unit="answers", code="not-repeated", sees=sees, story=story)
+    expect("not_repeated", len(off), at_most=0, unit="answers", code="not-repeated", sees=sees, about="/replay", story=story)
     sees = f"{len(answers) + 1} runs are replayed, and the desk calls others {calls} times for that"
     expect("calls", calls, at_most=0, unit="calls", code="asks-again", sees=sees, about="/replay")
     failed = [(record, replay) for record, replay in zip(records, replays, strict=True) if record.body.get("status") == "failed"]
     sees = f"three runs have failed, and {len(failed)} records say so"
     expect("not_failed", abs(len(failed) - 3), at_most=0, unit="runs", code="unexplained", sees=sees, about="/runs")
     off = [(a, r) for a, r in failed if r.body.get("status") != "failed" or r.body.get("error") != a.body.get("error")]
-    told = f"{off[0][0].body.get('error')!r} becomes {off[0][1].body.get('error')!r}" if off else ""
+    told = f"“{off[0][0].body.get('error')}” becomes “{off[0][1].body.get('error') or ''}”" if off else ""
     sees = f"of three runs that failed, {len(off)} do not fail in the same way when they are replayed: {told}"
     expect("fail_otherwise", len(off), at_most=0, unit="runs", code="not-repeated", sees=sees, about="/replay")
     named = sum(replay.body.get("diverged") is not None or replay.status != 200 for replay in replays)
     sees = f"of {len(replays)} replays with nothing changed, {named} are said to be others"
     expect("diverged", named, at_most=0, unit="replays", code="not-repeated", sees=sees, about="/replay")
-    sees = f"a run is replayed twice: {replays[0].text!r}, and then {twice.text!r}"
+    sees = f"a run is replayed twice: “{replays[0].text}”, and then “{twice.text}”"
     expect("not_twice", int(replays[0].body != twice.body), at_most=0, code="not-repeated", sees=sees, about="/replay")
 
 
@@ -156,7 +156,7 @@ def test_a_replay_says_where_it_becomes_another(scene, incident):
     said = f"from “{step}” on" if changed.body.get("diverged") else f"nowhere ({changed.told})"
     sees = f"a run is replayed with another prompt, and it is another one {said}: it is where the model is asked"
     expect("not_named", int(not told), at_most=0, code="no-divergence", sees=sees, about="/replay")
-    sees = f"a run is replayed with another prompt, and is said to have answered {changed.text!r}"
+    sees = f"a run is replayed with another prompt, and is said to have answered “{changed.text}”"
     expect("made_up", int(bool(changed.text)), at_most=0, code="no-divergence", sees=sees, about="/replay")
     sees = f"three replays call others {calls} times"
     expect("calls", calls, at_most=0, unit="calls", code="asks-again", sees=sees, about="/replay")
@@ -238,18 +238,18 @@ def test_the_hidden_fault_is_named(scene, incident):
     same = [cause for cause, good, bad, *_ in seen if good.text == bad.text]
     sees = f"something goes wrong, and it makes no difference to the answer: {', '.join(same)}"
     expect("no_difference", len(same), at_most=0, unit="faults", code="not-answered", sees=sees, about="POST /ask")
-    story = [(bad.asked % 1000, f"{cause}: {good.text!r} became {bad.text!r}; blamed is {found.body.get('cause') or 'nobody'}")
+    story = [(bad.asked % 1000, f"{cause}: “{good.text}” became “{bad.text}”; blamed is {found.body.get('cause') or 'nobody'}")
              for cause, good, bad, found, _, _ in seen]  # fmt: skip
     wrong = [f"{cause} is to blame, and {found.body.get('cause') or 'nobody'} is named"
              for cause, _, _, found, _, _ in seen if found.status != 200 or found.body.get("cause") != cause]  # fmt: skip
     sees = f"of {len(seen)} faults, {len(wrong)} are not named: {(wrong or [''])[0]}"
-    expect("not_named", len(wrong), at_most=0, unit="faults", code="cause-unknown", sees=sees, story=story)
+    expect("not_named", len(wrong), at_most=0, unit="faults", code="cause-unknown", sees=sees, about="/diagnose", story=story)
     most = max(calls for *_, calls, _ in seen)
     sees = f"to find one of five causes, the model is asked {most} times"
-    expect("asked", most, at_most=4, unit="questions", code="too-many-questions", sees=sees, story=story)
+    expect("asked", most, at_most=4, unit="questions", code="too-many-questions", sees=sees, about="/diagnose", story=story)
     mails = sum(mails for *_, mails in seen)
     sees = f"{len(seen)} causes are looked for, and travellers get {mails} mails because of that"
-    expect("mails", mails, at_most=0, unit="mails", code="has-effects", sees=sees, story=story)
+    expect("mails", mails, at_most=0, unit="mails", code="has-effects", sees=sees, about="/diagnose", story=story)
 
 
 @pytest.mark.pattern("black-box-debugging")

@@ -175,7 +175,7 @@ def test_a_prompt_is_tried_before_it_answers(scene, incident):
     listed = len(found.rows("cases"))
     sees = f"the golden set has {len(cases)} cases, and GET /golden says {listed}; there are {len(runs)} runs, of one question"
     expect("not_told", abs(len(cases) - listed) + abs(len(runs) - 1), at_most=0, code="not-told", sees=sees, about="/golden")
-    sees = f"prompts were tried, and travellers are answered with one of them: {later.text!r}"
+    sees = f"prompts were tried, and travellers are answered with one of them: “{later.text}”"
     right = house.due(house.bookings[0], "changes") in later.text and "costs 1 euros" in seen
     expect("changed_live", int(not right), at_most=0, code="live-changed", sees=sees, about="POST /ask")
     sees = "the bookings are down, no case can be asked of either prompt, and the candidate passes"
@@ -375,7 +375,8 @@ def test_a_candidate_that_hangs_is_nobodys_affair(scene, incident):
     about = "POST /ask"
     latest = max(answer.seconds for answer in beside)
     sees = f"a candidate is tried beside, and the model hangs over it: travellers wait up to {latest:.1f} s"
-    expect("slowed", latest, at_most=ANSWER_SECONDS, unit="s", code="waits-for-shadow", sees=sees, about=about)
+    expect("slowed", latest, at_most=ANSWER_SECONDS, unit="s", code="waits-for-shadow", sees=sees, about=about,
+           calls=["/chat/completions"])  # fmt: skip
     other = sum((a.status, a.text) != (b.status, b.text) for a, b in zip(alone, beside, strict=True))
     sees = f"a candidate is tried beside, and {other} of {len(pairs)} travellers get another answer"
     expect("changed", other, at_most=0, unit="answers", code="live-changed", sees=sees, about=about)
