@@ -22,13 +22,13 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
         return f"curl -s -w '\\n' {more}$service/{path} || :"
 
     def found(name: str) -> str:
-        return f"sed -n 's/.*\"{name}\":\"\\([^\"]*\\).*/\\1/p'"
+        return f"sed -n 's/.*\"{name}\": *\"\\([^\"]*\\).*/\\1/p'"
 
     asked = '{"booking": "KL1001", "question": "What does changing cost?"}'
     ask = f"ask() {{ curl -s $service/ask -H 'x-user: ines@example.org' \\\n  {json} \\\n  -d '{asked}'; }}"
     pair = '{\\"good\\": \\"$$good\\", \\"bad\\": \\"$$bad\\"}'
     explain = f"good=$$(ask | {found('run')})\n{get('runs/$$good')}"
-    trace = f"trace=$$(curl -s $service/runs/$$good | {found('trace_id')}) || :\n{get('traces/$$trace')}"
+    trace = f"trace=$$(curl -s $service/runs/$$good |\n  {found('trace_id')}) || :\n{get('traces/$$trace')}"
     diagnose = f'curl -s -w \'\\n\' $service/diagnose \\\n  {json} \\\n  -d "{pair}" || :'
     text = "Changing the booking with fare H7Q costs 120 euros."
     return Everyday(
