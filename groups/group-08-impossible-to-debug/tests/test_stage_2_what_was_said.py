@@ -154,14 +154,15 @@ def test_every_run_can_be_explained(scene, incident):
                 await house.send("PUT", "/config", json={"window": 3900, "max_tokens": 70})
             before = len(house.provider.log)
             answers.append(await house.ask(booking, text, timeout=patience))
+            under_way = (await house.send("GET", "/runs")).rows("runs")[-1:]  # the last one, while the model is asked
             await asyncio.sleep(3.0)
             entries.append(next(iter(house.provider.log[before:]), None))
         listed = await house.send("GET", "/runs")
         runs = [str(row.get("id")) for row in listed.rows("runs")]
         records = [await house.record(run) for run in (*runs, *[""] * 5)[:5]]
-        return answers, entries, runs, records, await house.record("no-such-run"), listed
+        return answers, entries, runs, records, await house.record("no-such-run"), listed, under_way
 
-    answers, entries, runs, records, unknown, listed = house.run(play)
+    answers, entries, runs, records, unknown, listed, under_way = house.run(play)
     has = f"has {len(runs)} of them" if listed.status == 200 else f"says {listed.told}"
     sees = f"{len(asks)} questions were asked, and GET /runs {has}"
     expect("not_listed", len(asks) - len(runs), at_most=0, unit="runs", code="no-record", sees=sees, about="/runs")
@@ -188,6 +189,9 @@ def test_every_run_can_be_explained(scene, incident):
     sees = f"five runs have ended as {', '.join(due)}, and their records say {', '.join(map(str, got))}"
     expect("wrong_ends", sum(a != b for a, b in zip(due, got, strict=True)), at_most=0, unit="runs", code="unexplained",
            sees=sees, about="/runs")  # fmt: skip
+    told = str(under_way[0].get("status")) if under_way and under_way[0].get("id") == runs[-1] else "nothing"
+    sees = f"a question is under way, and GET /runs says {told} of it: if the desk crashed now, nobody would know of it"
+    expect("not_begun", int(told != "running"), at_most=0, code="no-record", sees=sees, about="/runs")
     silent = sum(not record.body.get("error") for record in records[2:4])
     sees = f"two runs have failed, and {silent} of them do not say why"
     expect("silent", silent, at_most=0, unit="runs", code="unexplained", sees=sees, about="/runs")
