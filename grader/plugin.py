@@ -90,6 +90,7 @@ class ProductionFailure(AssertionError):
         about: Sequence[str] = ("",),
         since: float = 0.0,
         story: Sequence[tuple[float, str]] = (),
+        calls: Sequence[str] = (),
     ) -> None:
         super().__init__(sees)
         self.code = code
@@ -97,6 +98,7 @@ class ProductionFailure(AssertionError):
         self.about = about
         self.since = since
         self.story = story
+        self.calls = calls
 
 
 def expect(
@@ -111,6 +113,7 @@ def expect(
     about: str | Sequence[str] = "",
     since: float = 0.0,
     story: Sequence[tuple[float, str]] = (),
+    calls: Sequence[str] = (),
 ) -> None:
     """State a bound on a measured figure, and record how far the figure lies from it.
 
@@ -118,7 +121,9 @@ def expect(
     sees when the bound does not hold. The story is that of the requests in whose method, path and body `about` stands
     (one for each text, if there are several) and which came at `since` or later; or, where the tape does not know it,
     `story`: seconds, and what happened. With both, what is wrong is what was said, and no call is to blame for it: the
-    line that is shown is the requests' route. Raises ProductionFailure.
+    line that is shown is the requests' route. `calls`: it is these that are wrong, the calls of others in whose method
+    and URL one of the texts stands: shown are their lines. Where nobody asked for anything, it is the pattern's stub.
+    Raises ProductionFailure.
     """
     if (at_most is None) == (at_least is None):
         raise TypeError("expect() takes either at_most or at_least")
@@ -129,7 +134,8 @@ def expect(
     if _current:
         _current[-1].stash[_metrics_key].append(Metric(metric, float(value), float(bound), relation, unit, code))
     if not holds:
-        raise ProductionFailure(code, sees, (about,) if isinstance(about, str) else tuple(about), since, story)
+        about = (about,) if isinstance(about, str) else tuple(about)
+        raise ProductionFailure(code, sees, about, since, story, calls)
 
 
 # ------------------------------------------------------------------------------------------------ pytest's hooks
@@ -422,9 +428,11 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         told = timeline.lines(error.story) if error.story else _story(tapes, error.about, error.since)
         said_wrong = bool(error.story) and any(error.about)
         where = (
-            _blame(tapes, error.about, calls=not said_wrong)
+            _made(tapes, error.calls)
+            or _blame(tapes, error.about, calls=not said_wrong)
             or _front_door(made, error.about)
             or _routes(made, error.about)
+            or _stub(item, made)
         )
         failure = Failure(error.code, error.sees, where, told)
         verdict = Verdict.FAILED
@@ -523,6 +531,13 @@ def _blame(tapes: list[Tape], about: Sequence[str] = ("",), *, calls: bool = Tru
     return _parse(made[-1].data["where"]) if made else ()
 
 
+def _made(tapes: list[Tape], texts: Sequence[str]) -> tuple[Place, ...]:
+    """Where the calls of others stand that a failure names: the last one for each text."""
+    made = [e.data for tape in tapes for e in tape.of("call") if e.data.get("where")]
+    named = [[call for call in made if text in f"{call['method']} {call['url']}"] for text in texts]
+    return tuple(dict.fromkeys(place for calls in named if calls for place in _parse(calls[-1]["where"])[:1]))
+
+
 def _asked(tapes: list[Tape], about: Sequence[str]) -> set[int]:
     """The requests that a failure is about."""
     from grader.story import timeline
@@ -536,8 +551,11 @@ def _front_door(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
     if made is None:
         return ()
     unknown = {e.data["id"] for tape in made.tapes for e in tape.of("response") if e.data["status"] in (404, 405)}
-    if not _asked(made.tapes, about) & unknown:
-        return ()
+    unknown &= _asked(made.tapes, about)
+    asked = [e.data for tape in made.tapes for e in tape.of("request") if e.data["id"] in unknown]
+    routes = _all_routes(made)
+    if not any(not any(_is_for(route, data) for route in routes) for data in asked):
+        return ()  # a route that is there has said so
     module, _, factory = made.service.app.partition(":")
     file = Path(*module.split(".")).with_suffix(".py")
     try:
@@ -555,17 +573,44 @@ def _routes(made: Scene | None, about: Sequence[str]) -> tuple[Place, ...]:
     if made is None or not made.tapes:
         return ()
     asked = [e.data for e in made.tapes[-1].of("request") if any(timeline.is_about(e, text) for text in about)]
-    paths = {(data["method"].lower(), data["path"].partition("?")[0]) for data in asked}
+    found = {route: place for route, place in _all_routes(made).items() if any(_is_for(route, data) for data in asked)}
+    writes_first = sorted(found.items(), key=lambda item: (item[0][0] == "get", item[1].file, item[1].line))
+    return tuple(place for _, place in writes_first)[:2]
+
+
+def _all_routes(made: Scene) -> dict[tuple[str, str], Place]:
+    """(method, path) -> where that route stands, of all that the service has."""
     found: dict[tuple[str, str], Place] = {}
     for file in sorted((made.service.root / Path(made.service.app.partition(".")[0])).rglob("*.py")):
         for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
-            route = _ROUTE.search(line)
-            for method, path in paths:
-                if route and route[1] == method and _leads_to(route[2], path):
-                    place = Place(file.relative_to(made.service.root).as_posix(), number, "")
-                    found.setdefault((method, route[2]), place)
-    writes_first = sorted(found.items(), key=lambda item: (item[0][0] == "get", item[1].file, item[1].line))
-    return tuple(place for _, place in writes_first)[:2]
+            if route := _ROUTE.search(line):
+                found.setdefault((route[1], route[2]), Place(file.relative_to(made.service.root).as_posix(), number))
+    return found
+
+
+def _is_for(route: tuple[str, str], request: Mapping[str, Any]) -> bool:
+    return route[0] == request["method"].lower() and _leads_to(route[1], request["path"].partition("?")[0])
+
+
+def _stub(item: pytest.Item, made: Scene | None) -> tuple[Place, ...]:
+    """The file in which the test's pattern is, where its contract stands: for what no request has led to."""
+    group = item.stash[_group_key]
+    names = [name for mark in item.iter_markers("pattern") for name in mark.args]
+    found = []
+    for stub in dict.fromkeys(group.patterns[name].stub for name in names):
+        file = made.service.root / stub if made and stub else None
+        if file is None or not file.is_file():
+            continue
+        ports = [port.rpartition(":")[2] for port in group.ports.values() if _module(port) == stub]
+        begins = re.compile(rf"(async )?(def|class) ({'|'.join(map(re.escape, ports)) or 'none'})\b")
+        lines = file.read_text("utf-8", "replace").splitlines()
+        found.append(Place(stub, next((at for at, line in enumerate(lines, 1) if begins.match(line)), 1)))
+    return tuple(found)
+
+
+def _module(port: str) -> str:
+    """The file of "package.module:name"."""
+    return f"{port.partition(':')[0].replace('.', '/')}.py"
 
 
 def _leads_to(route: str, path: str) -> bool:

@@ -66,6 +66,27 @@ def test_where_an_answer_is_wrong_and_no_call_the_route_is_named(tmp_path: Path)
     assert f"where            service/app.py:{line}" in ended.stdout
 
 
+def test_where_nobody_asked_for_anything_the_stub_is_named(tmp_path: Path) -> None:
+    group = "group-08-impossible-to-debug"
+    shutil.copytree(ROOT / "groups" / group, tmp_path / group)
+    stub = tmp_path / group / "service" / "patterns" / "recording.py"
+    stub.write_text(f"{stub.read_text()}\n\ndef capped(text, most=2000):\n    return {{}}\n")
+    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "long_text_is_capped")
+    assert "[wrong-cap]" in ended.stdout
+    line = 1 + next(at for at, text in enumerate(stub.read_text().splitlines()) if text.startswith("class Redactor"))
+    assert f"where            service/patterns/recording.py:{line}" in ended.stdout
+
+
+def test_the_calls_that_are_wrong_are_named(tmp_path: Path) -> None:
+    group = "group-08-impossible-to-debug"
+    shutil.copytree(ROOT / "groups" / group, tmp_path / group)
+    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "one_trace_from_the_request")
+    clients = (tmp_path / group / "service" / "clients.py").read_text().splitlines()
+    for call in ('self.http.post("/v1/chat/completions"', "self.http.get(", 'self.http.post("/mail"'):
+        line = 1 + next(at for at, text in enumerate(clients) if call in text)
+        assert f"service/clients.py:{line}" in ended.stdout
+
+
 def test_a_folder_of_groups_runs_every_suite(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "groups" / GROUP, tmp_path / "groups" / GROUP)
     shutil.copytree(

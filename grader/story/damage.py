@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from grader.sim.tape import Entry, Tape
 from grader.story.timeline import NOTICED, clock, moment
+
+PATIENCE = 0.5  # seconds that a client waits at least who wants an answer
 
 
 def costs(tapes: Sequence[Tape]) -> tuple[str, ...]:
@@ -62,7 +64,8 @@ def _wasted(tape: Tape) -> Iterator[Entry]:
 
 def first_broken(tape: Tape) -> str:
     """Of what always has to hold, what this run breaks first; empty if nothing of it."""
-    broken = [(moment(entry), what) for entry in tape if (what := _breaks(entry))]
+    begun = {entry.data["id"]: entry.at for entry in tape.of("request")}
+    broken = [(moment(entry), what) for entry in tape if (what := _breaks(entry)) and not _at_once(entry, begun)]
     paid = [(entry.at, "each call is paid for once, and reaches who asked") for entry in _wasted(tape)]
     at, what = min([*broken, *paid], default=(0.0, ""))
     return f"{clock(at)}  {what}" if what else ""
@@ -79,6 +82,11 @@ def _breaks(entry: Entry) -> str:
         case "response" if entry.data["status"] == 500:
             return "no request ends with 500"
     return ""
+
+
+def _at_once(entry: Entry, begun: Mapping[int, float]) -> bool:
+    """A client that hangs up before anybody could have answered: he has his own reasons."""
+    return entry.kind == "disconnect" and entry.at - begun.get(entry.data["id"], 0.0) < PATIENCE
 
 
 def _some(count: int, of: int) -> str:

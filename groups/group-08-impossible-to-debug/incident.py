@@ -11,8 +11,9 @@ import base64
 import json
 import random
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -98,6 +99,23 @@ class Answer:
     def seconds(self) -> float:
         return self.ended - self.asked
 
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The objects in the list of that name; none if there is no such list."""
+        return rows(self.body.get(name))
+
+    def texts(self, name: str) -> list[str]:
+        """What stands in the list of that name, as text."""
+        found = self.body.get(name)
+        return [str(each) for each in found] if isinstance(found, list) else []
+
+    def table(self, name: str) -> dict[str, Any]:
+        """The object of that name; an empty one if there is none."""
+        return table(self.body.get(name))
+
+    def number(self, name: str, missing: float = 0.0) -> float:
+        found = self.body.get(name)
+        return float(found) if isinstance(found, (int, float)) else missing
+
 
 @dataclass(frozen=True)
 class Span:
@@ -112,15 +130,23 @@ class Span:
 
     @classmethod
     def all_in(cls, body: dict[str, Any]) -> list[Span]:
-        found = body.get("spans")
         return [
-            cls(str(e.get("span_id")), str(e.get("parent_id") or ""), str(e.get("name")), _number(e.get("start")),
-                _number(e.get("end")), str(e.get("status")))
-            for e in (found if isinstance(found, list) else []) if isinstance(e, dict)
+            cls(str(e.get("span_id")), str(e.get("parent_id") or ""), str(e.get("name")), number(e.get("start")),
+                number(e.get("end")), str(e.get("status")))
+            for e in rows(body.get("spans"))
         ]  # fmt: skip
 
 
-def _number(value: Any) -> float:
+def rows(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; none if it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
@@ -198,14 +224,16 @@ class House:
         }
         self.tools.fares = {f"KL{rng.randrange(1000, 9999)}": code for code in self.codes}
         self.bookings = list(self.tools.fares)
-        self.filler = " ".join(f"{word(rng)} {word(rng)} {word(rng)}." for _ in range(more))
+        self.filler = {
+            code: " ".join(f"{word(rng)} {word(rng)} {word(rng)}." for _ in range(more)) for code in self.codes
+        }
 
     # -------------------------------------------------------------------------------------------- what is written
 
     def text(self, code: str, **amounts: int) -> str:
         """The document of a fare. `amounts`: topics that cost something else."""
         said = [TOPICS[name][1].format(code, cents) for name, cents in (self.amounts[code] | amounts).items()]
-        return " ".join([f"Fare {PREAMBLE.format(code=code)} {self.filler}".strip(), *said])
+        return " ".join([f"Fare {PREAMBLE.format(code=code)} {self.filler[code]}".strip(), *said])
 
     def ident(self, code: str) -> str:
         return f"fare-{code.lower()}"
@@ -219,16 +247,20 @@ class House:
 
     # -------------------------------------------------------------------------------------------- what is sent
 
-    def run(self, play: Callable[[], Awaitable[Any]]) -> Any:
-        """Start the desk with its documents, and play until `play` ends."""
+    def run(self, play: Callable[[], Awaitable[Any]], *, stocked: bool = True) -> Any:
+        """Start the desk, with its documents if it is to be stocked, and play until `play` ends."""
 
         async def scenario() -> Any:
             await self.desk.start()
-            for code in self.codes:
+            for code in self.codes if stocked else ():
                 await self.save(code)
             return await play()
 
         return self.sim.run(scenario())
+
+    def probe(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What a function returns that runs beside the desk, while nobody asks that for anything."""
+        return self.run(lambda: self.desk.probe(function, *args), stocked=False)
 
     async def send(
         self, method: str, path: str, *, timeout: float = 60.0, user: str = "ines@example.org",
@@ -270,21 +302,24 @@ class House:
 
     # -------------------------------------------------------------------------------------------- what was seen
 
-    @property
-    def asked(self) -> int:
-        """Calls of the model that it has answered."""
-        return sum(entry.status == 200 and not entry.replayed for entry in self.provider.log)
+    def prompt_since(self, before: int) -> str:
+        """What the model was asked first behind `before` calls; empty if it was not."""
+        return next((entry.prompt for entry in self.provider.log[before:]), "")
 
     @property
     def calls(self) -> int:
         """All calls of anybody."""
         return len(self.provider.log) + len(self.tools.calls) + len(self.auditors.bodies)
 
+    def carried(self) -> list[tuple[float, str, str]]:
+        """Whom the desk has called, and when: (virtual seconds, whom, the traceparent that came along)."""
+        model = [(e.arrived, f"model call {e.id}", e.headers.get("traceparent", "")) for e in self.provider.log]
+        tools = [(call.at, f"{call.path.split('/')[1]} call {call.id}", call.headers.get("traceparent", ""))
+                 for call in self.tools.calls]  # fmt: skip
+        return sorted(model + tools)
+
     def sent(self) -> dict[str, str]:
-        """Whom the desk has called, and the traceparent that came along."""
-        seen = {f"model call {entry.id}": entry.headers.get("traceparent", "") for entry in self.provider.log}
-        return seen | {f"{call.path.split('/')[1]} call {call.id}": call.headers.get("traceparent", "")
-                       for call in self.tools.calls}  # fmt: skip
+        return {what: parent for _, what, parent in self.carried()}
 
     def files(self) -> dict[str, bytes]:
         """What lies on the desk's disk."""
@@ -292,8 +327,13 @@ class House:
         return {str(path.relative_to(self.desk.disk)): path.read_bytes() for path in found}
 
     def stored(self) -> int:
-        """Bytes on the desk's disk; what SQLite writes ahead is not counted."""
-        return sum(len(data) for name, data in self.files().items() if not name.endswith(("-wal", "-shm", "-journal")))
+        """Bytes on the desk's disk, while it is stopped. What SQLite wrote ahead is taken over first, as it would be."""
+        for ahead in self.desk.disk.rglob("*-wal"):
+            file = ahead.with_name(ahead.name.removesuffix("-wal"))
+            if file.is_file():
+                with closing(sqlite3.connect(file)) as db, suppress(sqlite3.Error):
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return sum(map(len, self.files().values()))
 
 
 def json_object(data: bytes) -> dict[str, Any]:
@@ -369,15 +409,16 @@ class Monday:
         rng = scene.rng("monday")
         house = House(scene, horizon=self.horizon + 600)
         mischief = Mischief(house, rng.choice(FACTORS), house.bookings[0], "changes")
-        number = card(rng)
+        paid_with = card(rng)
         ends: list[tuple[Answer, bool]] = []
+        unexplained: list[float] = []  # when they were given
         asked_there: set[str] = set()  # runs about the booking at which it goes wrong
 
         question, due = mischief.question, {booking: house.due(booking, "changes") for booking in house.bookings}
 
         async def one(at: float, booking: str) -> None:
             await house.sim.until(at)
-            asks = f"{question} My card is {number}." if rng.random() < 0.2 else question
+            asks = f"{question} My card is {paid_with}." if rng.random() < 0.2 else question
             answer = await house.ask(booking, asks, user=house.user(rng))
             ends.append((answer, due[booking] in answer.text))
             if booking == mischief.booking:
@@ -387,17 +428,18 @@ class Monday:
             await house.sim.until(self.noon)
             await mischief.happen()
 
-        async def day() -> tuple[int, int, int, int, int]:
+        async def day() -> tuple[int, int, int, int]:
             count = int(self.questions)
             asked = [asyncio.create_task(change())]
             for at in range(count):
                 moment = 1 + at * (self.horizon - 10) / count
                 asked.append(asyncio.create_task(one(moment, house.bookings[at % 3])))
             await asyncio.gather(*asked)
-            explained = replayed = orphans = 0
+            replayed = orphans = 0
             for answer, _ in ends:
                 record = await house.record(answer.run)
-                explained += all(record.body.get(name) for name in ("prompt", "model", "documents", "steps"))
+                if not all(record.body.get(name) for name in ("prompt", "model", "documents", "steps")):
+                    unexplained.append(answer.ended)
                 again = await house.replay(answer.run)
                 replayed += again.status == 200 and again.text == answer.text != ""
             for parent in house.sent().values():
@@ -409,19 +451,19 @@ class Monday:
             found = await house.send("POST", "/diagnose", json=body)
             written = b"".join([house.desk.printed(2000).encode(), *house.files().values()])
             named = int(found.body.get("cause") == mischief.cause)
-            return explained, replayed, orphans, named, written.count(number.encode())
+            return replayed, orphans, named, written.count(paid_with.encode())
 
-        explained, replayed, orphans, named, leaks = house.run(day)
+        replayed, orphans, named, leaks = house.run(day)
         seconds = int(self.horizon)
-        wrong = [sum(1.0 for a, right in ends if not right and a.ended <= at) for at in range(seconds)]
+        dark = [sum(1.0 for ended in unexplained if ended <= at) for at in range(seconds)]
         return Act(
-            series=(Series("wrong answers", "in all", tuple(wrong)),),
+            series=(Series("answers that nobody can explain", "in all", tuple(dark)),),
             figures=(
-                Figure("answers that can be explained", 100 * explained / len(ends), "%", 100.0, "at_least"),
-                Figure("answers that can be repeated", 100 * replayed / len(ends), "%", 100.0, "at_least"),
-                Figure("calls that belong to nobody", orphans, "", 0.0, "at_most"),
-                Figure("the cause is named", float(named), "", 1.0, "at_least"),
-                Figure("card numbers in logs and files", leaks, "", 0.0, "at_most"),
+                Figure("explained answers", 100 * (1 - len(unexplained) / len(ends)), "%", 100.0, "at_least"),
+                Figure("repeated answers", 100 * replayed / len(ends), "%", 100.0, "at_least"),
+                Figure("calls of nobody", orphans, "", 0.0, "at_most"),
+                Figure("cause is named", float(named), "", 1.0, "at_least"),
+                Figure("cards lying about", leaks, "", 0.0, "at_most"),
             ),
         )
 

@@ -104,3 +104,11 @@ def test_without_damage_nothing_is_said() -> None:
 
 def test_what_broke_first_is_the_first_in_time_not_on_the_tape() -> None:
     assert first_broken(outage()) == "00:01.0  the event loop never stands still for more than 50 ms"
+
+
+def test_who_hangs_up_before_anybody_could_answer_was_not_kept_waiting() -> None:
+    for patience, broken in ((0.2, ""), (3.0, "00:04.0  every request is answered before its client gives up")):
+        tape = Tape()
+        at(tape, 1).record("request", "api", id=1, method="GET", path="/ask", text="")
+        at(tape, 1 + patience).record("disconnect", "api", id=1)
+        assert first_broken(tape) == broken

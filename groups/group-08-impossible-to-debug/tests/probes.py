@@ -27,13 +27,31 @@ def _raised(function, *args):
     return ""
 
 
+NUMBER = (int, float)
+EXAMPLE = {"question": str, "answer": str}
+REPORT = {"diffs": [{"request": dict}]} | dict.fromkeys(("compared", "differ", "failed", "skipped"), int)
+SPAN = {"span_id": str, "parent_id": (str, type(None)), "name": str, "start": NUMBER, "end": NUMBER, "status": str}
+
+
+def _like(shape, value, what):
+    """`value`, if it has the shape that is promised: a type, several, [of each], or {name: of that}. Else a TypeError."""
+    right = isinstance(value, list if isinstance(shape, list) else dict if isinstance(shape, dict) else shape)
+    if not right or (isinstance(shape, dict) and not set(shape) <= set(value)):
+        raise TypeError(f"{what} is {value!r:.100}, which is not what its docstring says")
+    for name, each in shape.items() if isinstance(shape, dict) else ():
+        _like(each, value[name], f"{name} of {what}")
+    for each in value if isinstance(shape, list) else ():
+        _like(shape[0], each, f"one of {what}")
+    return value
+
+
 # ------------------------------------------------------------------------------------------------ stage 1
 
 
 async def spans(ports, sent, malformed):
     """Spans here and there. What each says its parent is, and what was kept."""
     kept = []
-    tracing = ports.tracing(lambda trace, spans: kept.append([trace, [dict(span) for span in spans]]))
+    tracing = ports.tracing(lambda trace, spans: kept.append([_like(str, trace, "a trace's id"), _like([SPAN], list(spans), "a trace")]))
     seen = {"outside": tracing.headers(), "carried": {}}
 
     async def child(name, seconds):
@@ -71,6 +89,15 @@ async def spans(ports, sent, malformed):
     first = list(kept)
     await later()
     seen["kept"], seen["later"] = first, kept[len(first) :]
+    async def hangs():
+        with tracing.span("given up", queued):
+            await asyncio.Event().wait()
+
+    hanging = asyncio.create_task(hangs())
+    await asyncio.sleep(0.1)
+    hanging.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
+    seen["given up"] = [span["name"] for _, spans in kept[len(first) :] for span in spans].count("given up")
     seen["malformed"] = []
     for text in malformed:
         with tracing.span("fresh", {"traceparent": text} if text else {}):
@@ -92,6 +119,13 @@ async def sampled(ports, shares, count, sent):
                     pass
         fine, whole = len(kept), sum(size == 3 for size in kept.values())
         kept.clear()
+        for _ in range(count // 5):
+            with tracing.span("one"):
+                queued = tracing.headers()
+            with tracing.span("of a queue, and later", queued):
+                pass
+        halves = sum(size == 1 for size in kept.values())
+        kept.clear()
         for at in range(20):
             try:
                 with tracing.span("one", {"traceparent": sent[at]}):
@@ -99,7 +133,7 @@ async def sampled(ports, shares, count, sent):
                         raise LookupError("two")
             except LookupError:
                 inner += 1
-        seen.append([fine, whole, len(kept), inner])
+        seen.append([fine, whole, halves, len(kept), inner])
     return seen
 
 
@@ -208,7 +242,7 @@ def cleaned(ports, secrets, values, users):
         left.append([json.dumps(once, sort_keys=True), made.clean(once) == once])
     again = ports.redactor(secrets)
     other = ports.redactor(["another key of ours"])
-    names = [[made.pseudonym(user), again.pseudonym(user), other.pseudonym(user)] for user in users]
+    names = [_like([str], [each.pseudonym(user) for each in (made, again, other)], "a pseudonym") for user in users]
     return {"left": left, "names": names}
 
 
@@ -221,7 +255,7 @@ def versions(ports, texts, name):
     db = _db()
     made = ports.prompts(db)
     seen = {"nothing": [_raised(made.current, name), _raised(made.text, name, "none"), _raised(made.rollback, name, "none")]}
-    seen["versions"] = [made.publish(name, text) for text in texts]
+    seen["versions"] = _like([str], [made.publish(name, text) for text in texts], "a version")
     seen["current"] = made.current(name) == seen["versions"][-1]
     seen["quietly"] = made.publish(name, "not in use", False) != made.current(name)
     seen["again"] = made.publish(name, texts[0])
@@ -297,13 +331,13 @@ async def journals(ports, values, secret):
 
     journal = ports.journal(None, clean)
     seen = {"first": await run(journal, values[0], [0.3, 0.1, 0.2])}
-    steps = json.loads(json.dumps(journal.steps))
+    steps = _like([{"name": str}], json.loads(json.dumps(journal.steps)), "steps")
     seen["steps"] = steps
     worked.clear()
     again = ports.journal(json.loads(json.dumps(steps)), clean)
     seen["again"] = await attempt(again, values[1], [0.1, 0.3, 0.2])
     seen["worked"] = list(worked)
-    seen["same steps"] = [step["name"] for step in again.steps]
+    seen["same steps"] = [step["name"] for step in _like([{"name": str}], list(again.steps), "steps")]
     seen["twice"] = await attempt(ports.journal(json.loads(json.dumps(steps)), clean), values[1], [0.0, 0.0, 0.0])
 
     async def diverges(make):
@@ -367,7 +401,8 @@ def gates(ports, cases):
     seen = []
     for golden, baseline, candidate in cases:
         verdict = ports.gate(golden, ports.fingerprint(golden), baseline, candidate)
-        seen.append([bool(verdict.passed), str(verdict.reason), {name: list(both) for name, both in verdict.slices.items()}])
+        shares = {name: _like([NUMBER], list(both), "a slice") for name, both in _like(dict, verdict.slices, "slices").items()}
+        seen.append([bool(verdict.passed), str(verdict.reason), shares])
     return seen
 
 
@@ -394,21 +429,23 @@ def thumbs(ports, votes, reviews, spam):
     seen = {"nobody": made.score(), "nothing": made.queue()}
     for run, user, up, booking, question, answer in votes:
         made.vote(run, user, up, {"booking": booking, "question": question}, answer)
-    seen["score"], seen["queue"] = made.score(), made.queue()
-    seen["examples before"] = made.examples(50)
+    seen["score"], seen["queue"] = _like(NUMBER, made.score(), "the score"), _like([str], made.queue(), "the queue")
+    seen["examples before"] = _like([EXAMPLE], made.examples(50), "the examples")
     for number in range(spam):
         asked = {"booking": "SP0000", "question": f"spam {number}?"}
         made.vote(f"spam-{number}", "spammer", False, asked, "spam")
-    seen["spammed"] = made.score()
+    seen["spammed"] = _like(NUMBER, made.score(), "the score")
     for number in range(spam):
         asked = {"booking": "SP0000", "question": f"spam {number}?"}
         made.vote(f"spam-{number}", "spammer", True, asked, "spam")
-    seen["changed his mind"] = made.score()
-    seen["cases"] = [made.review(*review) for review in reviews]
-    seen["golden"] = made.golden()
+    seen["changed his mind"] = _like(NUMBER, made.score(), "the score")
+    seen["cases"] = _like([str], [made.review(*review) for review in reviews], "a case's id")
+    seen["golden"] = _like([{"id": str, "question": str}], made.golden(), "the golden set")
     seen["after"] = ports.feedback(_db()).queue()
-    seen["examples"] = made.examples(50)
+    seen["examples"] = _like([EXAMPLE], made.examples(50), "the examples")
     seen["few"] = len(made.examples(2))
+    beside = [{"question": f" {each['question'].upper()}"} for each in seen["examples"][:1]]
+    seen["beside"] = [each["question"] for each in _like([EXAMPLE], made.examples(50, beside), "the examples")]
     return seen
 
 
@@ -443,7 +480,7 @@ async def shadows(ports, most, seconds, live):
     for number, what in enumerate(("same", "differs", "raises", "same", "differs")):
         submit(what, number)
         await asyncio.sleep(0.2)
-    seen = {"first": made.report()}
+    seen = {"first": _like(REPORT, made.report(), "the report")}
     before = loop.time()
     for number in range(most + 4):
         submit("hangs", 10 + number)
@@ -451,14 +488,14 @@ async def shadows(ports, most, seconds, live):
     await asyncio.sleep(seconds / 2)
     seen["under way"] = now
     await asyncio.sleep(seconds)
-    seen["then"], seen["left"] = made.report(), now
+    seen["then"], seen["left"] = _like(REPORT, made.report(), "the report"), now
     for number in range(most + 3):
         submit("same", 50 + number)
     await asyncio.sleep(0.5)
     for number in range(30):
         submit("differs", 100 + number)
         await asyncio.sleep(0.15)
-    seen["high"], seen["last"] = high, made.report()
+    seen["high"], seen["last"] = high, _like(REPORT, made.report(), "the report")
     seen["requests"] = sorted({request["what"] for request in requests})
     submit("hangs", 99)
     await asyncio.sleep(0.1)

@@ -13,6 +13,7 @@ from grader.world import faults
 pytestmark = pytest.mark.stage(1)
 
 ANSWER_SECONDS = 1.0  # what an answer may take on an ordinary day
+STOP_SECONDS = 60.0  # what the desk has to end in order
 
 
 def traceparent(rng, flags="01"):
@@ -32,7 +33,7 @@ def test_a_span_knows_where_it_belongs(scene, incident, probes):
     house = incident.House(scene)
     sent = traceparent(rng, rng.choice(("00", "01")))
     malformed = ["", "none", f"00-{'0' * 32}-{'1' * 16}-01", f"00-{'a' * 31}-{'1' * 16}-01", f"00-{'a' * 32}-{'0' * 16}-01", "00"]
-    seen = house.run(lambda: house.desk.probe(probes.spans, sent, malformed))
+    seen = house.probe(probes.spans, sent, malformed)
     trace, client = ids(sent)
     parts = [span for _, spans in seen["kept"] for span in spans]
     named = {span["name"]: span for span in parts}
@@ -69,6 +70,8 @@ def test_a_span_knows_where_it_belongs(scene, incident, probes):
     right = [span["name"] for span in behind if span["parent_id"] == root] == ["of a queue"]
     sees = "a span that is begun from what headers() had said is no child of that, or is not kept"
     expect("queue_lost", int(not right), at_most=0, code="lost-in-the-queue", sees=sees, story=story)
+    sees = "a task is cancelled inside a span, and the span is never kept: nobody has ended it"
+    expect("never_ended", int(seen["given up"] != 1), at_most=0, code="never-ended", sees=sees, story=story)
     fresh = [ids(text) for text in seen["malformed"]]
     wrong = sum(not t or "a" * 24 in t or t in ("0" * 32, trace) for t, _ in fresh) + len(fresh) - len({t for t, _ in fresh})
     sees = f"of {len(fresh)} requests with a traceparent that is none, {wrong} get no trace of their own"
@@ -82,10 +85,10 @@ def test_few_traces_are_kept_and_all_that_failed(scene, incident, probes):
     house = incident.House(scene)
     sent = [traceparent(rng, "00" if at % 2 else "01") for at in range(20)]
     shares, count = [0.0, 0.2, 1.0], 250
-    seen = house.run(lambda: house.desk.probe(probes.sampled, shares, count, sent))
+    seen = house.probe(probes.sampled, shares, count, sent)
     story = [(0.0, f"share {share}: {fine} of {count} kept, {whole} of them whole; {failed} of 20 that failed")
-             for share, (fine, whole, failed, _) in zip(shares, seen, strict=True)]  # fmt: skip
-    for share, (fine, whole, failed, raised) in zip(shares, seen, strict=True):
+             for share, (fine, whole, _, failed, _) in zip(shares, seen, strict=True)]  # fmt: skip
+    for share, (fine, whole, halves, failed, raised) in zip(shares, seen, strict=True):
         sees = f"of 20 traces in which something failed, {20 - failed} are not kept, with a share of {share}"
         expect("failures_lost", 20 - failed, at_most=0, unit="traces", code="failures-lost", sees=sees, story=story)
         sees = f"what is raised in a span passes on {raised} times of 20"
@@ -98,6 +101,8 @@ def test_few_traces_are_kept_and_all_that_failed(scene, incident, probes):
             expect("off_share", off, at_most=0.12, code="wrong-share", sees=sees, story=story)
         sees = f"{fine - whole} of {fine} traces that are kept are not whole"
         expect("not_whole", fine - whole, at_most=0, unit="traces", code="half-a-trace", sees=sees, story=story)
+        sees = f"{count // 5} traces have a part behind a queue, and of {halves} of them one part is kept, and the other is not"
+        expect("halves", halves, at_most=0, unit="traces", code="half-a-trace", sees=sees, story=story)
 
 
 @pytest.mark.pattern("end-to-end-trace")
@@ -123,16 +128,22 @@ def test_one_trace_from_the_request_to_the_last_call(scene, incident):
     answers, traces, record, own = house.run(play)
     calls = {what: ids(text) for what, text in house.sent().items()}
     mine = {what: each for what, each in calls.items() if each[0] in known}
+    about = "POST /ask"
+    unanswered = [answer for answer in answers if answer.status != 200]
+    sees = f"of {len(answers)} questions, {len(unanswered)} are not answered: {', '.join({a.told for a in unanswered})}"
+    expect("unanswered", len(unanswered), at_most=0, unit="questions", code="not-answered", sees=sees, about=about)
     lost = [what.split()[0] for what, (trace, _) in calls.items() if not trace]
     told = ", ".join(f"{count} of the {what}" for what, count in Counter(lost).items())
-    sees = f"{len(clients)} requests have led to {len(calls)} calls, of which {len(lost)} belong to nobody: {told}"
-    about = "POST /ask"
-    expect("belong_to_nobody", len(lost), at_most=0, unit="calls", code="no-trace", sees=sees, about=about)
+    sees = f"{len(clients) + 1} requests have led to {len(calls)} calls, of which {len(lost)} belong to nobody: {told}"
+    bare = [path for what, path in (("model", "/chat/completions"), ("bookings", "/bookings/"), ("mail", "/mail")) if what in lost]
+    story = [(at, f"{what}: {'no traceparent' if not ids(text)[0] else text}") for at, what, text in house.carried()]
+    expect("belong_to_nobody", len(lost), at_most=0, unit="calls", code="no-trace", sees=sees, story=story, calls=bare)
     off = sum(Counter(trace for trace, _ in mine.values())[trace] != 3 for trace in known)
     sees = f"each request leads to three calls, and of {len(known)} clients' traces, {off} have another number of them"
     expect("another_trace", off, at_most=0, unit="traces", code="another-trace", sees=sees, about=about)
     missing = [reply for reply in traces if reply.status != 200]
-    sees = f"of {len(traces)} traces, GET /traces has {len(traces) - len(missing)}"
+    told = f"; of the others it says {missing[0].told}" if missing else ""
+    sees = f"of {len(traces)} traces, GET /traces/… has {len(traces) - len(missing)}{told}"
     expect("not_kept", len(missing), at_most=0, unit="traces", code="no-trace", sees=sees, about="/traces")
     orphans, unknown, times, story = 0, 0, 0, []
     for (trace, client), reply in zip(known.items(), traces, strict=True):
@@ -146,13 +157,13 @@ def test_one_trace_from_the_request_to_the_last_call(scene, incident):
                 if what.startswith("model") and ident in at:
                     times += not incident.LLM_SECONDS - 0.01 <= at[ident].end - at[ident].start <= incident.LLM_SECONDS + 0.5
     sees = f"{orphans} spans have a parent that is not there"
-    expect("orphans", orphans, at_most=0, unit="spans", code="orphans", sees=sees, story=story)
+    expect("orphans", orphans, at_most=0, unit="spans", code="orphans", sees=sees, about="traceparent", story=story)
     sees = f"of {len(mine)} calls, {unknown} name a span that is not there"
-    expect("unknown_spans", unknown, at_most=0, unit="calls", code="orphans", sees=sees, story=story)
+    expect("unknown_spans", unknown, at_most=0, unit="calls", code="orphans", sees=sees, about="traceparent", story=story)
     sees = f"the model takes {incident.LLM_SECONDS} s, and {times} of {len(traces)} spans around it say otherwise"
-    expect("wrong_times", times, at_most=0, unit="spans", code="wrong-times", sees=sees, story=story)
+    expect("wrong_times", times, at_most=0, unit="spans", code="wrong-times", sees=sees, story=story, calls=["/chat/completions"])
     roots = [span for span in incident.Span.all_in(own.body) if not span.parent]
-    sees = f"a request without a trace gets one: its run says {record.body.get('trace_id')!r}, and there it has {len(roots)} roots"
+    sees = f"a request without a trace gets one: its run says {record.body.get('trace_id') or 'none'}, and there it has {len(roots)} roots"
     expect("no_root", int(len(roots) != 1), at_most=0, code="no-trace", sees=sees, about="/runs")
     slow = [answer for answer in answers if answer.status != 200 or answer.seconds > ANSWER_SECONDS]
     sees = f"of {len(answers)} questions, {len(slow)} are not answered in {ANSWER_SECONDS} s"
@@ -191,7 +202,8 @@ def test_tries_are_siblings(scene, incident):
         story = [(span.start % 1000, f"{span.name} {span.id}, child of {span.parent}, {span.status}") for span in spans]
     sees = f"three questions take three tries each; in the traces of {together}, these are not three spans side by side"
     sees = f"{sees}, two of them failed"
-    expect("not_siblings", together, at_most=0, unit="traces", code="tries-in-one", sees=sees, story=story)
+    expect("not_siblings", together, at_most=0, unit="traces", code="tries-in-one", sees=sees, story=story,
+           calls=["/chat/completions"])  # fmt: skip
 
 
 @pytest.mark.pattern("end-to-end-trace")
@@ -215,7 +227,7 @@ def test_of_what_failed_there_is_a_trace(scene, incident):
 
     answers, kept = house.run(play)
     lost = [at for at in fails if not kept[at]]
-    sees = f"{len(fails)} of 24 questions have failed, and {len(lost)} of them have left no trace"
+    sees = f"{len(fails)} of 24 questions have failed, and of {len(lost)} of them, GET /traces/… has no trace"
     expect("failures_lost", len(lost), at_most=0, unit="traces", code="failures-lost", sees=sees, about="/traces")
     others = sum(is_kept for at, is_kept in enumerate(kept) if at not in fails)
     sees = f"two traces of a hundred are to be kept, and {others} of the 19 in which nothing failed are"
@@ -230,7 +242,7 @@ def test_nobody_waits_for_a_sink(scene, incident, probes):
     """Sinks come and go; a slow, a failing, a rude one is its own affair."""
     house = incident.House(scene, horizon=5_000)
     events = 6
-    seen = house.run(lambda: house.desk.probe(probes.sinks, events, 100))
+    seen = house.probe(probes.sinks, events, 100)
     got, every = seen["got"], list(range(events))
     story = [(float(at), f"{name}: {each}") for at, (name, each) in enumerate(got.items())]
     sees = f"{events} events are emitted, and that takes {seen['emitting']:.2f} s, since one sink takes 10 s"
@@ -283,9 +295,15 @@ def test_auditors_are_told_and_nobody_waits(scene, incident):
         pairs = [(house.bookings[at % 2], question) for at in range(5)]
         last = [*await house.ask_all(pairs, gap=0.05), await house.ask("KL0001", question)]
         await house.desk.stop()
-        return slow, failing, nobody, last
+        told = list(house.auditors.events)
+        await house.desk.start()
+        house.auditors.seconds = 500.0
+        await house.ask_all(pairs, gap=0.05)
+        stopped = house.sim.now
+        await house.desk.stop()
+        return slow, failing, nobody, last, told, house.sim.now - stopped
 
-    slow, failing, nobody, last = house.run(play)
+    slow, failing, nobody, last, events, stopping = house.run(play)
     latest = max(answer.seconds for answer in slow)
     about = "POST /ask"
     sees = f"the auditors take 10 s, and travellers wait up to {latest:.1f} s for an answer that takes 0.5 s"
@@ -294,7 +312,12 @@ def test_auditors_are_told_and_nobody_waits(scene, incident):
     sees = f"the auditors are out of order, and {len(lost)} of 6 travellers get no answer"
     expect("lost", len(lost), at_most=0, unit="answers", code="fails-with-auditors", sees=sees, about=about)
     due = {answer.run: "done" if answer.status == 200 else "failed" for answer in last}
-    told = Counter((str(e.get("run")), str(e.get("status"))) for _, e in house.auditors.events)
+    told = Counter((str(e.get("run")), str(e.get("status"))) for _, e in events)
     off = [run for run, status in due.items() if told[run, status] != 1]
+    story = [(answer.asked, f"asked; the run is {answer.run[:8] or 'unknown'}, {due[answer.run]}") for answer in last]
+    story += [(at, f"the auditors, who take 1 s each, have noted {str(e.get('run'))[:8]}, {e.get('status')}") for at, e in events]
     sees = f"the desk stops, and the auditors have not heard, once, of {len(off)} of the last {len(due)} runs"
-    expect("not_told", len(off), at_most=0, unit="runs", code="not-flushed", sees=sees, about=about)
+    expect("not_told", len(off), at_most=0, unit="runs", code="not-flushed", sees=sees, about="SIGTERM", story=sorted(story))
+    sees = f"the desk is stopped while the auditors hang, and ends after {stopping:.0f} s"
+    expect("stopping", stopping, at_most=STOP_SECONDS + 5, unit="s", code="never-ends", sees=sees, about="SIGTERM",
+           story=[(0.0, "SIGTERM"), (stopping, "the process has ended")])  # fmt: skip

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 from grader.plugin import expect
@@ -36,6 +37,7 @@ def test_secrets_are_found_however_they_are_written(scene, incident, probes):
     key = f"sk-{incident.word(rng)}-{rng.randrange(10**8):08}"
     card, order = incident.card(rng), incident.card(rng, valid=False)
     spaced = " ".join(card[at : at + 4] for at in range(0, 16, 4))
+    year = f"20{rng.randrange(27, 40)}"
     before, behind = incident.word(rng), incident.word(rng)
     hidden = {}  # what -> [value, what must be gone, what must stay]
     for secret in (key, card):
@@ -45,19 +47,27 @@ def test_secrets_are_found_however_they_are_written(scene, incident, probes):
             hidden[f"{name} {how}, deep inside"] = [{"list": [1, {"said": f"{before} {text}"}]}, text, [before]]
     hidden["a card with spaces"] = [f"{before} {spaced}, {behind}", spaced, [before, behind]]
     hidden["a card with dashes"] = [f"it is {spaced.replace(' ', '-')}.", spaced.replace(" ", "-"), ["it is"]]
+    hidden["a card with spaces, percent-encoded"] = [f"{before} q={quote(spaced)} {behind}", quote(spaced), [before, behind]]
+    hidden["a key in capital hex"] = [f"{before} {key.encode().hex().upper()}", key.encode().hex().upper(), [before]]
+    hidden["a card and its month"] = [f"{before} {spaced} {rng.randrange(1, 13):02}/{year[2:]} {behind}", spaced, [before, behind]]
+    hidden["a card behind numbers"] = [f"{before}: 2 for 120 {card} {behind}", card, [before, behind]]
+    hidden["a card before a year"] = [f"{before} {spaced} {year}", spaced, [before]]
     hidden["JSON in a string"] = [{"body": json.dumps({"a": before, "password": behind})}, behind, [before]]
     hidden["a name that says it"] = [{"Authorization": behind, "other": before}, behind, [before]]
     hidden["a name deep inside"] = [{"x": [{"access_token": {"is": behind}}], "y": before}, behind, [before]]
     stay = {
         "an order number": f"order {order} of {before}",
         "a short number": "4111 and 2026-01-10",
+        "digits in a word": f"run {before[:2]}{card}{behind[:2]} of {before}",
+        "an address": f"write to {before}.{behind}@example.org, please",
+        "prices": "120 150 180 200 210 or 95 40 35 20 15 10 5",
         "words": f"{before} {behind}, 100 % sure; a/b+c=d {before}{behind}{before}{behind}{before}",
         "numbers and nothing": [1, 2.5, None, True, {"tokens": 7}],
         "base64 of words": incident.encodings(f"{before} {behind} {before}")["in base64"],
     }
     users = [house.user(rng) for _ in range(4)]
     values = [value for value, _, _ in hidden.values()] + list(stay.values())
-    seen = house.run(lambda: house.desk.probe(probes.cleaned, [key, "another-secret"], values, users))
+    seen = house.probe(probes.cleaned, [key, "another-secret"], values, users)
     left = seen["left"]
     story = [(float(at), f"{what}: {_short(text)}") for at, (what, (text, _)) in enumerate(zip([*hidden, *stay], left, strict=True))]
     leaks = [what for (what, (_, gone, _)), (text, _) in zip(hidden.items(), left, strict=False)
@@ -90,7 +100,7 @@ def test_a_long_text_is_capped_and_known(scene, incident, probes):
     house = incident.House(scene)
     most = rng.randrange(20, 200)
     texts = ["", "é" * most, "é" * (most + 1), incident.word(rng) * most]
-    seen = house.run(lambda: house.desk.probe(probes.caps, texts, most))
+    seen = house.probe(probes.caps, texts, most)
     due = {
         f"{len(text)} characters, where {most} are agreed": (
             {"text": text[:most], "length": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}, got,
@@ -115,11 +125,10 @@ def explained(house, record, entry, booking):
     lacks += ["the model"] if body.get("model") != "lark-small" else []
     lacks += ["max_tokens"] if not isinstance(body.get("max_tokens"), int) else []
     lacks += ["the window"] if not isinstance(body.get("window"), int) else []
-    lacks += ["the prompt's version"] if not (body.get("prompt") or {}).get("version") else []
+    lacks += ["the prompt's version"] if not record.table("prompt").get("version") else []
     if entry:
-        found = body.get("documents")
-        ids = [each.get("id") for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-        lacks += ["the documents"] if house.ident(fare) not in ids or not all(each.get("version") for each in found) else []
+        versions = {str(each.get("id")): each.get("version") for each in record.rows("documents")}
+        lacks += ["the documents"] if not versions.get(house.ident(fare)) or not all(versions.values()) else []
         lacks += ["what the bookings said"] if not re.search(rf'"fare":\s*"{fare}"', steps) else []
     return lacks
 
@@ -139,35 +148,50 @@ def test_every_run_can_be_explained(scene, incident):
 
     async def play():
         answers, entries = [], []
-        for booking, text, patience in asks:
+        for at, (booking, text, patience) in enumerate(asks):
+            if at == 3:  # a document and the settings are others by then
+                await house.save(house.codes[0], seats=999)
+                await house.send("PUT", "/config", json={"window": 3900, "max_tokens": 70})
             before = len(house.provider.log)
             answers.append(await house.ask(booking, text, timeout=patience))
+            under_way = (await house.send("GET", "/runs")).rows("runs")[-1:]  # the last one, while the model is asked
             await asyncio.sleep(3.0)
             entries.append(next(iter(house.provider.log[before:]), None))
         listed = await house.send("GET", "/runs")
-        rows = listed.body.get("runs")
-        runs = [str(row.get("id")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        runs = [str(row.get("id")) for row in listed.rows("runs")]
         records = [await house.record(run) for run in (*runs, *[""] * 5)[:5]]
-        return answers, entries, runs, records, await house.record("no-such-run")
+        return answers, entries, runs, records, await house.record("no-such-run"), listed, under_way
 
-    answers, entries, runs, records, unknown = house.run(play)
-    sees = f"{len(asks)} questions were asked, and GET /runs has {len(runs)} of them"
+    answers, entries, runs, records, unknown, listed, under_way = house.run(play)
+    has = f"has {len(runs)} of them" if listed.status == 200 else f"says {listed.told}"
+    sees = f"{len(asks)} questions were asked, and GET /runs {has}"
     expect("not_listed", len(asks) - len(runs), at_most=0, unit="runs", code="no-record", sees=sees, about="/runs")
     what = ("a question that is answered", "another one", "one at which the bookings fail", "one at which the model fails",
             "one whose traveller hangs up")  # fmt: skip
     lacking = {}
     for name, (booking, _, _), entry, record in zip(what, asks, entries, records, strict=True):
         lacking[name] = explained(house, record, entry, booking) if name != what[2] else []
-    story = [(float(at), f"{name} lacks {', '.join(each) or 'nothing'}") for at, (name, each) in enumerate(lacking.items())]
+    when = [answer.asked for answer in answers]
+    story = [(at, f"{name} lacks {', '.join(each) or 'nothing'}") for at, (name, each) in zip(when, lacking.items(), strict=True)]
     wrong = {name: each for name, each in lacking.items() if each}
     first = next(iter(wrong), "")
     sees = f"{len(wrong)} of {len(asks)} runs cannot be explained: {first} lacks {', '.join(wrong.get(first, []))}"
-    expect("unexplained", len(wrong), at_most=0, unit="runs", code="unexplained", sees=sees, story=story)
+    expect("unexplained", len(wrong), at_most=0, unit="runs", code="unexplained", sees=sees, about="/runs/", story=story)
+    told = [[record.body.get(name) for name in ("window", "max_tokens")] for record in (records[0], records[3])]
+    sees = f"the window and max_tokens were 4000 and 80, then 3900 and 70; the records of then and now say {told[0]} and {told[1]}"
+    expect("other_settings", int(told != [[4000, 80], [3900, 70]]), at_most=0, code="unexplained", sees=sees, about="/runs/")
+    then, now = ({str(e.get("id")): e.get("version") for e in record.rows("documents")} for record in (records[0], records[3]))
+    edited = {ident for ident in then if ident in now and then[ident] != now[ident]}
+    sees = f"one document of {len(then)} is edited, and in the records {len(edited)} have another version than before"
+    expect("other_documents", int(edited != {house.ident(house.codes[0])}), at_most=0, code="unexplained", sees=sees, about="/runs/")
     due = ["done", "done", "failed", "failed", "done"]
     got = [record.body.get("status") for record in records]
     sees = f"five runs have ended as {', '.join(due)}, and their records say {', '.join(map(str, got))}"
     expect("wrong_ends", sum(a != b for a, b in zip(due, got, strict=True)), at_most=0, unit="runs", code="unexplained",
            sees=sees, about="/runs")  # fmt: skip
+    told = str(under_way[0].get("status")) if under_way and under_way[0].get("id") == runs[-1] else "nothing"
+    sees = f"a question is under way, and GET /runs says {told} of it: if the desk crashed now, nobody would know of it"
+    expect("not_begun", int(told != "running"), at_most=0, code="no-record", sees=sees, about="/runs")
     silent = sum(not record.body.get("error") for record in records[2:4])
     sees = f"two runs have failed, and {silent} of them do not say why"
     expect("silent", silent, at_most=0, unit="runs", code="unexplained", sees=sees, about="/runs")
@@ -194,10 +218,11 @@ def test_no_secret_lies_about(scene, incident):
     question = incident.TOPICS["changes"][0]
 
     async def play():
-        answers = []
+        answers, told = [], {}
         for how, text in planted.items():
             asked = f"My card is {text}. {question}"
             answers.append(await house.ask(house.bookings[0], asked, user=users[how == "in hex"]))
+            told[f"a card {how}"] = answers[-1].asked
         house.tools.broken.add(house.bookings[1])
         await house.ask(house.bookings[1], f"{question} {card}", user=users[0])
         await asyncio.sleep(5.0)
@@ -205,9 +230,11 @@ def test_no_secret_lies_about(scene, incident):
         traces = [await house.trace(str(record.body.get("trace_id"))) for record in records]
         listed = await house.send("GET", "/runs")
         printed = house.desk.printed(5_000)
-        return answers, records, [*records, *traces, listed], printed, house.files()
+        return answers, told, records, [*records, *traces, listed], printed, house.files()
 
-    answers, records, replies, printed, files = house.run(play)
+    answers, told, records, replies, printed, files = house.run(play)
+    expect("not_asked", sum(answer.status != 200 for answer in answers), at_most=0, unit="answers", code="not-answered",
+           sees=f"travellers mention a card, and are answered {', '.join(a.told for a in answers)}", about="POST /ask")  # fmt: skip
     places = {"what it prints": printed.encode(), **{f"the file {name}": data for name, data in files.items()}}
     places |= {"what the auditors are told": b"\n".join(house.auditors.bodies)}
     for reply in replies:
@@ -216,9 +243,10 @@ def test_no_secret_lies_about(scene, incident):
     secrets |= {f"a user's address ({at})": user for at, user in enumerate(users)}
     found = sorted({f"{what} in {where}" for what, text in secrets.items() for where, data in places.items()
                     if text.encode() in data or json.dumps(text)[1:-1].encode() in data})  # fmt: skip
-    story = [(float(at), line) for at, line in enumerate(found[:12])]
+    began = answers[0].asked
+    story = sorted((next((told[what] for what in told if line.startswith(what)), began), line) for line in found)
     sees = f"{len(secrets)} secrets were planted, and they can be read in {len(found)} places: {', '.join(found[:2])}"
-    expect("leaks", len(found), at_most=0, unit="places", code="secrets-logged", sees=sees, story=story)
+    expect("leaks", len(found), at_most=0, unit="places", code="secrets-logged", sees=sees, story=story, about="POST /ask")
     unexplained = sum(record.status != 200 or order not in json.dumps(record.body) for record in records)
     sees = f"of {len(records)} records, {unexplained} lack the order number, which is no secret"
     expect("unexplained", unexplained, at_most=0, unit="records", code="unexplained", sees=sees, about="/runs")
@@ -234,20 +262,26 @@ def test_no_secret_lies_about(scene, incident):
 @pytest.mark.pattern("input-output-logging")
 def test_records_cost_little(scene, incident):
     """What is known of a run takes little room, though its prompt is long; and is whole all the same."""
-    house = incident.House(scene, fares=2, more=200, share=0.02)
+    house = incident.House(scene, fares=2, more=400, share=0.02)
     pairs = [(house.bookings[at % 2], incident.TOPICS[("changes", "pets")[at // 2 % 2]][0]) for at in range(20)]
 
     async def play():
         await house.send("PUT", "/config", json={"window": 50_000})
         await house.ask_all(pairs[:6], gap=0.1)
-        before = house.stored()
-        answers = await house.ask_all(pairs, gap=0.05)
-        grown = house.stored() - before
+        sizes = []
+        for some in ([], pairs):
+            answers = await house.ask_all(some, gap=0.05)
+            await house.desk.stop()
+            sizes.append(house.stored())
+            await house.desk.start()
         asked = f"{pairs[-1][1]} (fare {house.tools.fares[pairs[-1][0]]})"
-        entry = next((entry for entry in reversed(house.provider.log) if asked in entry.prompt), house.provider.log[-1])
-        return answers, grown, entry, await house.record(answers[-1].run)
+        entry = next((entry for entry in reversed(house.provider.log) if asked in entry.prompt), None)
+        return answers, sizes[1] - sizes[0], entry, await house.record(answers[-1].run)
 
     answers, grown, entry, record = house.run(play)
+    lost = [answer for answer in answers if answer.status != 200]
+    sees = f"of {len(answers)} questions with long prompts, {len(lost)} are not answered: {lost[0].told if lost else ''}"
+    expect("not_answered", len(lost) + (entry is None), at_most=0, unit="questions", code="not-answered", sees=sees, about="POST /ask")
     lacks = explained(house, record, entry, pairs[-1][0])
     sees = f"the last of {len(answers)} runs, of long prompts, cannot be explained: it lacks {', '.join(lacks)}"
     expect("unexplained", len(lacks), at_most=0, code="unexplained", sees=sees, about="/runs")
@@ -270,7 +304,7 @@ def test_a_version_is_a_text(scene, incident, probes):
         await house.desk.restart()
         return seen, await house.desk.probe(probes.versions, texts, f"{name}-other")
 
-    seen, other = house.run(play)
+    seen, other = house.run(play, stocked=False)
     first = seen["versions"]
     unknown = "UnknownPrompt"
     due = {
@@ -312,7 +346,7 @@ def test_a_prompt_is_filled_in_once(scene, incident, probes):
         [f"\\1 $1 {{{a}}}", {a: "\\g<0> $2"}, "\\1 $1 \\g<0> $2"],
         ["", {}, ""],
     ]
-    seen = house.run(lambda: house.desk.probe(probes.rendered, [case[:2] for case in cases], "answer-2"))
+    seen = house.probe(probes.rendered, [case[:2] for case in cases], "answer-2")
     due = {
         f"prompt {at}, “{text}”": (right, got)
         for at, ((text, _, right), got) in enumerate(zip(cases, seen, strict=True), 1)
@@ -336,8 +370,7 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
     async def ask(user):
         before = len(house.provider.log)
         answer = await house.ask(booking, question, user=user)
-        seen = house.provider.log[before].prompt if len(house.provider.log) > before else ""
-        return answer, seen
+        return answer, house.prompt_since(before)
 
     async def play():
         first = await house.publish(one)
@@ -346,12 +379,12 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
         second = await house.publish(two, share=50)
         runs = [await ask(user) for user in users]
         back = await house.send("POST", "/prompts/answer/rollback", json={"version": first.body.get("version")})
-        rolled = [await ask(user) for user in users[:3]]
+        rolled = [await ask(user) for user in users[:6]]
         unknown = await house.send("POST", "/prompts/answer/rollback", json={"version": "no-such-version"})
         await house.desk.restart()
         later = await ask(users[1])
         records = [await house.record(answer.run) for answer, _ in (*runs, *rolled, later)]
-        names = [str((record.body.get("prompt") or {}).get("version")) for record in records]
+        names = [str(record.table("prompt").get("version")) for record in records]
         texts = {name: (await house.send("GET", f"/prompts/answer/{name}")).body.get("text") for name in sorted(set(names))}
         await house.publish(f"You are {word_c}. {{todya}} {{fare}}")
         before = len(house.provider.log), len(house.tools.mails)
@@ -362,7 +395,7 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
 
     replies, runs, rolled, later, records, names, texts, broken, asked = house.run(play)
     told = [str(reply.body.get("version") or "") for reply in replies[:3]]
-    sees = f"three prompts are published, and told which version they are: {[each or 'nothing' for each in told]}"
+    sees = f"three prompts are published, and told which version they are: {', '.join(each or 'nothing' for each in told)}"
     expect("no_versions", 3 - len({each for each in told if each}), at_most=0, unit="prompts", code="no-version", sees=sees,
            about="/prompts/answer")  # fmt: skip
     off, story = 0, []
@@ -371,7 +404,7 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
         parts = [part for part in text.replace("{today}", "\n").replace("{fare}", "\n").splitlines() if part.strip()]
         right = len(parts) >= 2 and all(part in prompt for part in parts)
         off += not right
-        story.append((0.0, f"{'right' if right else 'wrong'}: version {name} is {text!r}, and the model saw {prompt[:60]!r}"))
+        story.append((0.0, f"{'right' if right else 'wrong'}: version {name} is “{text}”, and the model saw “{prompt[:60]}”"))
     sees = f"{len(names)} questions were asked with three prompts, and {off} of their runs name another text than the model saw"
     expect("other_prompt", off, at_most=0, unit="runs", code="no-version", sees=sees, story=story)
     wrong = sum(word_a not in prompt or "}" in prompt for _, prompt in (*rolled, later))
@@ -379,7 +412,7 @@ def test_every_run_says_which_prompt_it_had(scene, incident):
     sees = f"the first prompt is gone back to, and {wrong} questions are asked with another one, or with other bytes"
     expect("not_rolled_back", wrong, at_most=0, unit="questions", code="no-rollback", sees=sees, story=story)
     statuses = [reply.status for reply in replies]
-    sees = f"publishing, going back, and going back to what there is not are answered {statuses}"
+    sees = f"publishing, going back, and going back to what there is not are answered {', '.join(map(str, statuses))}"
     expect("wrong_status", int(statuses != [200, 200, 200, 200, 404]), at_most=0, code="wrong-status", sees=sees,
            about="/prompts/answer")  # fmt: skip
     shared = sum(word_b in prompt for _, prompt in runs)

@@ -67,7 +67,7 @@ def test_better_on_the_whole_is_not_enough(scene, incident, probes):
         few = [case["id"] for case in golden if case["slice"] == "few"]
         baseline[few[0]], again[few[0]] = True, False
         add("the same system, asked once more", True, golden, baseline, again)
-    golden = golden_set(rng, incident.word, {name: 12 for name in incident.TOPICS})
+    golden = golden_set(rng, incident.word, {name: 15 for name in incident.TOPICS})
     baseline = outcomes(golden, 1.1)
     worse = {case["id"]: at % 6 != 0 for at, case in enumerate(golden)}
     add("a sixth is lost, a little in each slice", False, golden, baseline, worse)
@@ -76,7 +76,7 @@ def test_better_on_the_whole_is_not_enough(scene, incident, probes):
     add("half of the cases have no result", False, golden, baseline, {i: True for at, i in enumerate(baseline) if at % 2})
     add("there are results of other cases", True, golden, {**baseline, "x": True}, {**baseline, "y": False})
     add("all is better", True, golden, dict.fromkeys(baseline, False), baseline)
-    seen = house.run(lambda: house.desk.probe(probes.gates, cases))
+    seen = house.probe(probes.gates, cases)
     verdicts = [(what, passes, got, reason) for (what, passes), (got, reason, _) in zip(due, seen, strict=True)]
     story = [(float(at), f"{what}: {'passes' if got else 'is stopped'} ({reason})") for at, (what, _, got, reason) in enumerate(verdicts)]
     let = [what for what, passes, got, _ in verdicts if got and not passes]
@@ -109,7 +109,7 @@ def test_the_golden_set_is_the_one_that_was_agreed_on(scene, incident, probes):
     moved = [{**case, "slice": "pets"} if case["slice"] == "changes" else case for case in golden]
     others = {"shuffled": shuffled, "one answer is edited": edited, "one case less": golden[1:], "one case twice": [*golden, golden[0]],
               "other slices": moved, "one more": [*golden, {**golden[0], "id": "new"}]}  # fmt: skip
-    seen = house.run(lambda: house.desk.probe(probes.fingerprints, golden, list(others.values())))
+    seen = house.probe(probes.fingerprints, golden, list(others.values()))
     due = {
         what: ([True, ""] if what == "shuffled" else [False, "GoldenChanged"], got)
         for what, got in zip(others, seen, strict=True)
@@ -149,29 +149,37 @@ def test_a_prompt_is_tried_before_it_answers(scene, incident):
         changed = await house.send("POST", "/evaluate", json={"text": now, "golden": pinned})
         unasked = len(house.provider.log) - before
         later = await house.ask(house.bookings[0], incident.TOPICS["changes"][0])
+        seen = house.prompt_since(before + unasked)
         await asyncio.sleep(2.0)
-        runs = (await house.send("GET", "/runs")).body.get("runs") or []
-        return worse, asked, better, changed, unasked, later, len(house.tools.mails) - mails, found, runs
+        runs = (await house.send("GET", "/runs")).rows("runs")
+        house.tools.broken = set(house.bookings)
+        blind = await house.send("POST", "/evaluate", json={"text": now})
+        return worse, asked, better, changed, unasked, later, seen, len(house.tools.mails) - mails, found, runs, blind
 
-    worse, asked, better, changed, unasked, later, mails, found, runs = house.run(play)
+    worse, asked, better, changed, unasked, later, seen, mails, found, runs, blind = house.run(play)
+    expect("not_answered", int(later.status != 200), at_most=0, code="not-answered",
+           sees=f"a question is answered {later.told}", about="POST /ask")  # fmt: skip
     about = "/evaluate"
-    sees = f"a prompt wins {sizes['bags']} questions and loses all {sizes['pets']} about pets; it {'passes' if worse.body.get('passed') else 'is stopped'}"
+    ends = {True: "passes", False: "is stopped"}.get(worse.body.get("passed"), f"is answered {worse.told}")
+    sees = f"a prompt wins {sizes['bags']} questions and loses all {sizes['pets']} about pets; it {ends}"
     expect("let_through", int(worse.body.get("passed") is not False), at_most=0, code="slice-lost", sees=sees, about=about)
     sees = f"{asked} questions of the golden set are asked, and {mails - 1} mails are sent to travellers who asked nothing"
     expect("mails", mails - 1, at_most=0, unit="mails", code="has-effects", sees=sees, about=about)
     sees = f"a prompt that is better is evaluated, and stopped: {better.body.get('reason', better.told)}"
     expect("stopped", int(better.body.get("passed") is not True), at_most=0, unit="prompts", code="false-alarm", sees=sees, about=about)
-    told = (worse.body.get("slices") or {}).get("pets")
+    told = worse.table("slices").get("pets")
     sees = f"all questions about pets were right, and none with the candidate; what is told of that is {told}"
     expect("wrong_shares", int(told != [1.0, 0.0]), at_most=0, code="wrong-share", sees=sees, about=about)
     sees = f"the golden set is not the one that was agreed on: that is answered {changed.told}, after {unasked} questions"
     expect("changed", int(changed.status != 409) + unasked, at_most=0, code="golden-changed", sees=sees, about=about)
-    listed = len(found.body.get("cases") or [])
+    listed = len(found.rows("cases"))
     sees = f"the golden set has {len(cases)} cases, and GET /golden says {listed}; there are {len(runs)} runs, of one question"
     expect("not_told", abs(len(cases) - listed) + abs(len(runs) - 1), at_most=0, code="not-told", sees=sees, about="/golden")
-    sees = f"prompts were tried, and travellers are answered with one of them: {later.text!r}"
-    right = house.due(house.bookings[0], "changes") in later.text and "costs 1 euros" in house.provider.log[-1].prompt
+    sees = f"prompts were tried, and travellers are answered with one of them: “{later.text}”"
+    right = house.due(house.bookings[0], "changes") in later.text and "costs 1 euros" in seen
     expect("changed_live", int(not right), at_most=0, code="live-changed", sees=sees, about="POST /ask")
+    sees = "the bookings are down, no case can be asked of either prompt, and the candidate passes"
+    expect("passed_blind", int(blind.body.get("passed") is True), at_most=0, code="passed-blind", sees=sees, about=about)
 
 
 @pytest.mark.pattern("feedback-loop")
@@ -198,7 +206,7 @@ def test_a_thumb_becomes_a_case(scene, incident, probes):
     reviews = [["run-0", words[6], "bags"], ["run-2", words[7], "pets"], ["run-8", words[5], "changes"],
                ["run-1", words[4], "bags"]]  # fmt: skip
     spam = 300
-    seen = house.run(lambda: house.desk.probe(probes.thumbs, votes, reviews, spam))
+    seen = house.probe(probes.thumbs, votes, reviews, spam)
     golden = {case.get("id"): case for case in seen["golden"]}
     first, second, third, fourth = seen["cases"]
     asked = {" ".join(str(case.get("question")).casefold().split()) for case in seen["golden"]}
@@ -222,6 +230,7 @@ def test_a_thumb_becomes_a_case(scene, incident, probes):
         "examples that are golden cases": ([], sorted(set(examples) & asked)),
         "examples that were not liked": ([], sorted(each for each in set(examples) - set(wanted) if "spam" not in each)),
         "at most two examples are": (2, seen["few"]),
+        "an example that is a case elsewhere is still one": (False, seen["examples"][0]["question"] in seen["beside"]),
     }  # fmt: skip
     wrong, story = rule_breaks(due)
     sees = f"{len(wrong)} of {len(due)} rules do not hold: {(wrong or [''])[0]}"
@@ -236,6 +245,8 @@ def test_what_travellers_say_is_looked_at(scene, incident):
     users = [house.user(rng) for _ in range(9)]
     angry = house.user(rng)
     topics = ["changes", "pets", "bags", "seats"]
+    written = {"booking": house.bookings[0], "question": incident.TOPICS["pets"][0],
+               "expected": house.due(house.bookings[0], "pets"), "slice": "pets"}  # fmt: skip
 
     async def vote(answer, up, user):
         return await house.send("POST", f"/runs/{answer.run}/vote", json={"up": up}, user=user)
@@ -261,38 +272,48 @@ def test_what_travellers_say_is_looked_at(scene, incident):
         golden = await house.send("GET", "/golden")
         examples = await house.send("GET", "/examples")
         passed = await house.send("POST", "/evaluate", json={"text": incident.HARMLESS_PROMPT})
-        return answers, statuses, calm, bad, spammed, unknown, queue, review, nothing, left, liked, golden, examples, passed
+        await house.send("PUT", "/golden", json={"cases": [written]})
+        fewer = await house.send("GET", "/examples")
+        return answers, statuses, calm, bad, spammed, unknown, queue, review, nothing, left, liked, golden, examples, passed, fewer
 
-    _, statuses, calm, bad, spammed, unknown, queue, review, nothing, left, _, golden, examples, passed = house.run(play)
-    score = spammed.body.get("score")
+    answers, statuses, calm, bad, spammed, unknown, queue, review, nothing, left, _, golden, examples, passed, fewer = house.run(play)
+    unanswered = [answer.told for answer in (*answers, *bad) if answer.status != 200]
+    sees = f"{len(answers) + len(bad)} questions are asked, and {len(unanswered)} not answered: {', '.join(sorted(set(unanswered)))}"
+    expect("not_answered", len(unanswered), at_most=0, unit="questions", code="not-answered", sees=sees, about="POST /ask")
+    silent = [reply.told for reply in (calm, spammed) if not isinstance(reply.body.get("score"), (int, float))]
+    sees = f"nine thumbs are up, and GET /satisfaction says {' and '.join(silent)}, without a score"
+    expect("no_score", len(silent), at_most=0, code="no-score", sees=sees, about="/satisfaction")
     about = "/vote"
-    sees = f"nine travellers are content, a tenth votes 36 times, and {100 * float(score or 0):.0f} % are said to be content"
-    expect("satisfied", float(score or 0), at_least=0.89, code="one-outvotes-all", sees=sees, about=about)
+    sees = f"nine travellers are content, a tenth votes 36 times, and {100 * spammed.number('score'):.0f} % are said to be content"
+    expect("satisfied", spammed.number("score"), at_least=0.89, code="one-outvotes-all", sees=sees, about=about)
     sees = f"nine thumbs are up, and GET /satisfaction says {calm.body.get('score')}"
-    expect("calm", float(calm.body.get("score") or 0), at_least=1.0, code="one-outvotes-all", sees=sees, about=about)
+    expect("calm", calm.number("score"), at_least=1.0, code="one-outvotes-all", sees=sees, about=about)
     expect("not_taken", sum(status != 204 for status in statuses) + int(unknown.status != 404), at_most=0, code="wrong-status",
            sees=f"thumbs are answered {statuses[0]}, and for a run that there is not {unknown.told}", about=about)  # fmt: skip
-    found = [str(run) for run in queue.body.get("runs") or []]
+    found = queue.texts("runs")
     off = set(found) ^ {answer.run for answer in bad}
     sees = f"{len(bad)} runs have a thumb down, and GET /reviews has {len(found)}"
     expect("not_queued", len(off), at_most=0, unit="runs", code="no-loop", sees=sees, about="/reviews")
     statuses = [review.status, nothing.status]
-    rest = [str(run) for run in left.body.get("runs") or []]
+    rest = left.texts("runs")
     sees = f"a run is looked at, and another that there is not: {statuses}; then {len(rest)} are left to look at"
     expect("not_reviewed", int(statuses != [201, 404]) + int(bad[0].run in rest), at_most=0, code="no-loop", sees=sees,
            about="/reviews")  # fmt: skip
-    questions = [str(case.get("question")) for case in golden.body.get("cases") or []]
+    questions = [str(case.get("question")) for case in golden.rows("cases")]
     asked = f"{incident.TOPICS['bags'][0]} 0"
     sees = f"a run is looked at, and its question is {questions.count(asked)} times in the golden set"
     expect("no_case", int(questions.count(asked) != 1), at_most=0, code="no-loop", sees=sees, about="/golden")
-    told = [str(each.get("question")) for each in examples.body.get("examples") or []]
+    told = [str(each.get("question")) for each in examples.rows("examples")]
     sees = f"the authors of prompts are given {len(told)} examples, and a golden case is among them"
     expect("leaked", int(asked in told), at_most=0, code="golden-leaked", sees=sees, about="/examples")
     sees = f"nine runs were liked, and the authors of prompts are given {len(told)} examples"
     expect("no_examples", int(not told), at_most=0, code="no-loop", sees=sees, about="/examples")
     sees = f"a case that came of a vote is evaluated, and {passed.body.get('slices', passed.told)} is told of it"
-    right = (passed.body.get("slices") or {}).get("bags") == [1.0, 1.0]
+    right = passed.table("slices").get("bags") == [1.0, 1.0]
     expect("not_evaluated", int(not right), at_most=0, code="no-loop", sees=sees, about="/evaluate")
+    told = [str(each.get("question")) for each in fewer.rows("examples")]
+    sees = f"a question becomes a golden case by PUT /golden, and among {len(told)} examples it still is"
+    expect("leaked_written", int(written["question"] in told), at_most=0, code="golden-leaked", sees=sees, about="/examples")
 
 
 @pytest.mark.pattern("shadow")
@@ -301,7 +322,7 @@ def test_nobody_sees_the_candidate(scene, incident, probes):
     rng = scene.rng("shadow")
     house = incident.House(scene)
     most, seconds, live = rng.randrange(2, 5), float(rng.randrange(6, 12)), incident.word(rng)
-    seen = house.run(lambda: house.desk.probe(probes.shadows, most, seconds, live))
+    seen = house.probe(probes.shadows, most, seconds, live)
     first, then, last = seen["first"], seen["then"], seen["last"]
     story = [(0.0, f"first: {_short(first)}"), (1.0, f"then: {_short(then)}"), (2.0, f"last: {_short(last)}")]
     sees = f"requests are submitted to a candidate that hangs, and that takes {seen['submitting']:.1f} s"
@@ -354,7 +375,8 @@ def test_a_candidate_that_hangs_is_nobodys_affair(scene, incident):
     about = "POST /ask"
     latest = max(answer.seconds for answer in beside)
     sees = f"a candidate is tried beside, and the model hangs over it: travellers wait up to {latest:.1f} s"
-    expect("slowed", latest, at_most=ANSWER_SECONDS, unit="s", code="waits-for-shadow", sees=sees, about=about)
+    expect("slowed", latest, at_most=ANSWER_SECONDS, unit="s", code="waits-for-shadow", sees=sees, about=about,
+           calls=["/chat/completions"])  # fmt: skip
     other = sum((a.status, a.text) != (b.status, b.text) for a, b in zip(alone, beside, strict=True))
     sees = f"a candidate is tried beside, and {other} of {len(pairs)} travellers get another answer"
     expect("changed", other, at_most=0, unit="answers", code="live-changed", sees=sees, about=about)
@@ -373,6 +395,7 @@ def test_a_candidate_is_compared_and_does_nothing(scene, incident):
     """Where a candidate would answer otherwise, that is written down; it sends no mail, ends no run, and gets no vote."""
     house = incident.House(scene, fares=2)
     booking, question = house.bookings[0], incident.TOPICS["changes"][0]
+    card = incident.card(scene.rng("cards"))
 
     async def play():
         await house.send("PUT", "/shadow", json={"text": incident.HARMLESS_PROMPT})
@@ -381,7 +404,7 @@ def test_a_candidate_is_compared_and_does_nothing(scene, incident):
             await asyncio.sleep(2.0)
         same = await house.send("GET", "/shadow")
         await house.send("PUT", "/shadow", json={"text": incident.BAD_PROMPT})
-        await house.ask(booking, question)
+        await house.ask(booking, f"My card is {card}. {question}")
         await asyncio.sleep(2.0)
         differs = await house.send("GET", "/shadow")
         await house.send("PUT", "/shadow", json={"text": "{no} such thing"})
@@ -404,10 +427,12 @@ def test_a_candidate_is_compared_and_does_nothing(scene, incident):
     sees = f"a candidate cannot be filled in, and {lost} travellers get no answer"
     expect("lost", lost, at_most=0, unit="answers", code="live-changed", sees=sees, about="POST /ask")
     got = [[reply.body.get(name) for name in ("compared", "differ", "failed")] for reply in (same, differs, fails)]
-    diffs = differs.body.get("diffs") or [{}]
+    diffs = differs.rows("diffs") or [{}]
     right = got == [[3, 0, 0], [1, 1, 0], [0, 0, 1]] and "Key terms" in str(diffs[0].get("candidate"))
     sees = f"compared, differing and failed are told as {got} for a candidate that says the same, one that does not, one that fails"
     expect("not_compared", int(not right), at_most=0, code="wrong-report", sees=sees, about="/shadow")
+    sees = "a traveller mentions his card, the candidate answers otherwise, and GET /shadow shows the card"
+    expect("leaks", json.dumps(differs.body).count(card), at_most=0, code="secrets-shown", sees=sees, about="GET /shadow")
     off = abs(events - 6)
     sees = f"six travellers have asked, and the auditors have heard of {events} runs"
     expect("audited", off, at_most=0, unit="runs", code="has-effects", sees=sees, about="POST /ask")

@@ -28,10 +28,10 @@ def gate(
 ) -> Verdict:
     """May the candidate take the baseline's place? `baseline` and `candidate`: which cases, by id, each has right.
 
-    It does not pass if, in a slice of 20 cases or more, it loses 30 of 100, or more, however much it gains elsewhere;
-    nor if it loses 10 of 100 in all. It passes when it is the same system, asked once more: of its answers, 3 in 100
-    turn out otherwise by chance, in either direction, also in a slice of one or three. What lies between is yours to
-    judge. A case that the candidate has no result for is a wrong one; a result without a case is nothing. `reason`
-    names the slices that got worse. Raises GoldenChanged unless `pinned` is the fingerprint of `golden`.
+    It does not pass if, in a slice of 20 cases or more, it loses 30 of 100, or more, and wins none there, however much
+    it wins elsewhere; nor if, of 50 cases or more in all, it loses 10 of 100, and wins none. It passes when it is the
+    same system, asked once more: of its answers, 3 in 100 turn out otherwise by chance, in either direction, also in a
+    slice of one or three. What lies between is yours to judge. A case that the candidate has no result for is a wrong
+    one; a result without a case is nothing. `reason` names the slices that got worse. Raises GoldenChanged unless `pinned` is the fingerprint of `golden`.
     """
     raise NotImplementedError("gate in service/patterns/evaluation.py")

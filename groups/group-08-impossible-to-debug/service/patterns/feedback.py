@@ -1,6 +1,7 @@
 """Feedback loop: a thumb becomes a case, by way of somebody who looks; and no case becomes an answer."""
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 
 class Feedback:
@@ -33,9 +34,9 @@ class Feedback:
         """[{"id", "slice", "booking", "question", "expected"}]: the cases."""
         raise NotImplementedError("Feedback.golden in service/patterns/feedback.py")
 
-    def examples(self, most: int) -> list[dict]:
+    def examples(self, most: int, beside: Sequence[Mapping[str, str]] = ()) -> list[dict]:
         """[{"question", "answer"}] for prompts: of runs with more thumbs up than down, each question once. What a
         golden case asks, of whatever booking, in whatever capitals and white space, is none of them: it would be known
-        by heart.
+        by heart. `beside`: golden cases that are kept elsewhere, {"question", …}.
         """
         raise NotImplementedError("Feedback.examples in service/patterns/feedback.py")

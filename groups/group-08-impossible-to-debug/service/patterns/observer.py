@@ -29,6 +29,6 @@ class Events:
         """
         raise NotImplementedError("Events.emit in service/patterns/observer.py")
 
-    async def close(self, seconds: float = 5.0) -> None:
+    async def close(self, seconds: float = 60.0) -> None:
         """Return when all that was emitted is delivered, or after so many seconds. Later events are ignored."""
         raise NotImplementedError("Events.close in service/patterns/observer.py")

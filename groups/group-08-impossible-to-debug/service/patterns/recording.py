@@ -16,12 +16,13 @@ class Redactor:
     def clean(self, value: Any) -> Any:
         """`value` (what JSON can say) without secrets: MASK stands in their place. All else is as it was.
 
-        Secret are: the `secrets`; numbers of 13 to 19 digits that pass Luhn's check (cards; with spaces or dashes
-        between groups, too), while others, such as order numbers, stay; and the whole value under a name that is, in
-        any letters, password, secret, token, access_token, api_key or authorization. Each of them also when the text
-        that has it is percent-encoded, base64 (standard alphabet), hex, or written with JSON's \\uXXXX; and in a string
-        that is JSON. What is around a secret in plain text stays; of an encoded stretch, all may go. Cleaned again, it
-        is the same.
+        Secret are: the `secrets`; numbers of 13 to 19 digits that pass Luhn's check (cards), in one piece or in groups
+        of four digits or more with a space or a dash between them, whatever number stands beside them. Others, such as
+        order numbers, stay, and so do digits inside a word, such as an id in hex. And the whole value under a name that
+        is, in any letters, password, secret, token, access_token, api_key or authorization. Each of them also when the
+        text that has it is percent-encoded, base64 (standard alphabet), hex, or written with JSON's \\uXXXX; and in a
+        string that is JSON. What is around a secret in plain text stays; of an encoded stretch, all may go. Cleaned
+        again, it is the same.
         """
         raise NotImplementedError("Redactor.clean in service/patterns/recording.py")
 

@@ -23,7 +23,7 @@ class Tracing:
 
         It is a child of the span that is current; or, with `carrier`, of the one that stands in there (what `headers`
         has given elsewhere; a client's headers). A carrier that has none, or a malformed one, begins a new trace. What
-        is raised in the block makes its status "error", and passes on.
+        is raised in the block makes its status "error", and passes on; to be cancelled in there ends the span, too.
         """
         raise NotImplementedError("Tracing.span in service/patterns/tracing.py")
 

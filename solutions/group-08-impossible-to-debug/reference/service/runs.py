@@ -40,7 +40,7 @@ class Runs:
         row = self._db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
         if row is None:
             return None
-        told = {name: row[name] for name in row.keys() if name != "number"}  # noqa: SIM118 - a Row iterates over values
+        told = {name: row[name] for name in row.keys() if name != "number"}  # a Row itself iterates over values
         return told | {name: self._unpack(json.loads(row[name])) for name in ("question", "steps")}
 
     def listed(self) -> list[dict]:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from service.clients import Unavailable
 from service.desk import NAME, Desk, UnknownRun, new_run
 from service.patterns.evaluation import GoldenChanged, fingerprint
 from service.patterns.prompts import UnknownPrompt
@@ -104,6 +105,10 @@ def create_app() -> FastAPI:
     async def changed(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, status_code=409)
 
+    @app.exception_handler(Unavailable)
+    async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
+        return JSONResponse({"detail": desk.redactor.clean(str(error))}, status_code=503)
+
     @app.get("/health")
     async def health() -> dict:
         return {"status": "ok"}
@@ -189,7 +194,7 @@ def create_app() -> FastAPI:
     @app.get("/examples")
     async def examples() -> dict:
         """What may stand in a prompt."""
-        return {"examples": desk.feedback.examples(20)}
+        return {"examples": desk.examples()}
 
     @app.get("/golden")
     async def golden() -> dict:
@@ -213,7 +218,7 @@ def create_app() -> FastAPI:
 
     @app.get("/shadow")
     async def compared() -> dict:
-        return desk.shadow.report() if desk.shadow else {}
+        return desk.redactor.clean(desk.shadow.report()) if desk.shadow else {}
 
     @app.delete("/shadow", status_code=204)
     async def end_shadow() -> None:

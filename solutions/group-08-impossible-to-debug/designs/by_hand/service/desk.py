@@ -64,7 +64,7 @@ class Desk:
     async def close(self) -> None:
         if self.shadow:
             await self.shadow.close()
-        await self.events.close(seconds=60.0)
+        await self.events.close()
 
     # ---------------------------------------------------------------------------------------------- answering
 
@@ -175,8 +175,9 @@ class Desk:
         """The run once more, from what was kept; or with another prompt, as far as it goes. Raises UnknownRun."""
         record = self.record(run)
         steps = [dict(step) for step in record["steps"]]
-        if prompt is not None:
-            steps[0]["output"] = steps[0]["output"] | {"prompt": prompt}
+        for step in steps:
+            if step["name"] == "settings" and prompt is not None:
+                step["output"] = step["output"] | {"prompt": prompt}
         again = {"answer": None, "reference": None, "error": None, "diverged": None}
         with self.tracing.span("replay", {}):
             try:
@@ -229,12 +230,15 @@ class Desk:
         asked = {"booking": record["booking"], "question": record["question"]}
         self.feedback.vote(run, self.redactor.pseudonym(user), up, asked, record["answer"] or "")
 
+    def brought(self) -> list[dict]:
+        """The golden cases that did not come of votes."""
+        return [{"id": f"brought-{at}", **case} for at, case in enumerate(read_config(self.db).get("golden", []))]
+
     def golden(self) -> list[dict]:
-        """Those that were brought, and those that came of votes."""
-        brought = [
-            {"id": f"brought-{at}", **case} for at, case in enumerate(read_config(self.db).get("golden", []))
-        ]
-        return brought + self.feedback.golden()
+        return self.brought() + self.feedback.golden()
+
+    def examples(self) -> list[dict]:
+        return self.feedback.examples(20, self.brought())
 
     async def evaluate(self, text: str, pinned: str | None) -> dict:
         """May this prompt take the place of the one in use? Raises GoldenChanged."""

@@ -37,7 +37,7 @@ class Events:
             if sink not in self._tasks:
                 self._tasks[sink] = asyncio.create_task(self._deliver(sink, waiting))
 
-    async def close(self, seconds: float = 5.0) -> None:
+    async def close(self, seconds: float = 60.0) -> None:
         self._closed = True
         if tasks := list(self._tasks.values()):
             _, late = await asyncio.wait(tasks, timeout=seconds)

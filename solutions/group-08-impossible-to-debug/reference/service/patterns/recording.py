@@ -12,7 +12,7 @@ from urllib.parse import unquote
 MASK = "[redacted]"
 NAMES = {"password", "secret", "token", "access_token", "api_key", "authorization"}
 
-_DIGITS = re.compile(r"(?<!\w)\d(?:[ -]?\d){12,18}(?!\w)")
+_NUMBERS = re.compile(r"(?<!\w)\d+(?:[ -]\d+)*(?!\w)")  # with a blank or a dash between them
 
 
 class Redactor:
@@ -36,7 +36,7 @@ class Redactor:
     def _text(self, text: str, depth: int = 2) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        text = _DIGITS.sub(_without_card, text)
+        text = _NUMBERS.sub(_without_cards, text)
         if not depth:
             return text
         if text[:1] in "{[\"" and (inner := _parsed(text)) is not None:
@@ -55,10 +55,23 @@ def capped(text: str, most: int = 2000) -> dict:
     return {"text": text[:most], "length": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _without_card(found: re.Match[str]) -> str:
-    digits = [int(letter) for letter in reversed(found[0]) if letter.isdigit()]
-    luhn = sum(sum(divmod(2 * d, 10)) if at % 2 else d for at, d in enumerate(digits))
-    return found[0] if luhn % 10 else MASK
+def _without_cards(found: re.Match[str]) -> str:
+    """A card's groups may have neighbours: what it is for before it, and until when it is valid behind it."""
+    parts = re.split("([ -])", found[0])  # numbers, and what is between them
+    for at in range(0, len(parts), 2):
+        for end in range(at + 1, min(at + 38, len(parts) + 1), 2):
+            if _is_card(parts[at:end:2]):
+                parts[at:end] = [MASK, *[""] * (end - at - 1)]
+    return "".join(parts)
+
+
+def _is_card(groups: list[str]) -> bool:
+    """A number in one piece, or in groups of four digits and more: shorter ones are prices, days, pages."""
+    digits = "".join(groups)
+    if not digits.isdigit() or not 13 <= len(digits) <= 19 or (len(groups) > 1 and min(map(len, groups)) < 4):
+        return False
+    luhn = sum(sum(divmod(2 * int(d), 10)) if at % 2 else int(d) for at, d in enumerate(reversed(digits)))
+    return luhn % 10 == 0
 
 
 def _parsed(text: str) -> Any:

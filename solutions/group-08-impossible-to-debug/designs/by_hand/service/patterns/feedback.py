@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import NAMESPACE_OID, uuid5
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS said (number INTEGER PRIMARY KEY, kind TEXT, told TEXT);"
@@ -43,13 +43,13 @@ class Feedback:
     def golden(self) -> list[dict]:
         return list({review["case"]["id"]: review["case"] for review in self._told("review")}.values())
 
-    def examples(self, most: int) -> list[dict]:
+    def examples(self, most: int, beside: Sequence[Mapping[str, str]] = ()) -> list[dict]:
         balance: Counter[str] = Counter()
         by_run = {}
         for vote in self._votes():
             balance[vote["run"]] += 1 if vote["up"] else -1
             by_run[vote["run"]] = vote
-        taken = {_same(case["question"]) for case in self.golden()}
+        taken = {_same(case["question"]) for case in (*self.golden(), *beside)}
         found = {}
         for run, vote in by_run.items():
             question = vote["asked"]["question"]

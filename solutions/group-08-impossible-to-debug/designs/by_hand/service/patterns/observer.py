@@ -37,7 +37,7 @@ class Events:
                 queue.task_done()
             queue.put_nowait(told)
 
-    async def close(self, seconds: float = 5.0) -> None:
+    async def close(self, seconds: float = 60.0) -> None:
         self._closed = True
         waiting = [asyncio.create_task(queue.join()) for queue in self._queues.values()]
         if waiting:

@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 MASK = "[redacted]"
 SAID = frozenset(("password", "secret", "token", "access_token", "api_key", "authorization"))
-_CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+_FROM = re.compile(r"(?<!\w)\d")  # where a card may begin
+_CARDS = [re.compile(rf"\d{{4,}}(?:[ -]\d{{4,}}){{{more}}}(?!\w)") for more in range(4)]  # in so many groups more
 
 
 class Redactor:
@@ -41,7 +42,8 @@ class Redactor:
             return text if clean == inner else json.dumps(clean)
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        text = _CARD.sub(lambda found: MASK if _luhn(found[0]) else found[0], text)
+        for found in _cards(text):
+            text = text.replace(found, MASK)
         return re.sub(r"\S+", lambda found: self._clean_word(found[0]), text)
 
     def _clean_word(self, word: str) -> str:
@@ -50,7 +52,7 @@ class Redactor:
         return MASK if any(self._is_secret(inside) for inside in _readings(word)) else word
 
     def _is_secret(self, text: str) -> bool:
-        return any(secret in text for secret in self._secrets) or any(_luhn(found) for found in _CARD.findall(text))
+        return any(secret in text for secret in self._secrets) or bool(_cards(text))
 
 
 def _readings(word: str) -> list[str]:
@@ -64,7 +66,15 @@ def _readings(word: str) -> list[str]:
     return [each for each in found if each != word]
 
 
+def _cards(text: str) -> list[str]:
+    """All that may be one, wherever it begins: a number before it is no part of it, nor is one behind it."""
+    may_be = (shape.match(text, begin.start()) for begin in _FROM.finditer(text) for shape in _CARDS)
+    return [found[0] for found in may_be if found and _luhn(found[0])]
+
+
 def _luhn(text: str) -> bool:
+    if not 13 <= sum(map(str.isdigit, text)) <= 19:
+        return False
     total, double = 0, False
     for letter in reversed(text):
         if letter.isdigit():

@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS thumbs (
@@ -53,10 +54,10 @@ class Feedback:
         """The cases."""
         return [dict(row) for row in self._db.execute("SELECT * FROM golden ORDER BY id")]
 
-    def examples(self, most: int) -> list[dict]:
-        """For prompts: what was liked, and is asked by no golden case."""
+    def examples(self, most: int, beside: Sequence[Mapping[str, str]] = ()) -> list[dict]:
+        """For prompts: what was liked, and is asked by no golden case, here or `beside`."""
         liked = "SELECT question, answer FROM thumbs GROUP BY run HAVING sum(up) > sum(NOT up) ORDER BY min(rowid)"
-        seen = {_same(case["question"]) for case in self.golden()}
+        seen = {_same(case["question"]) for case in [*self.golden(), *beside]}
         found = []
         for row in self._db.execute(liked):
             if _same(row["question"]) not in seen:
