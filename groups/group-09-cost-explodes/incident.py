@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from grader.outcome import Act, Figure, Series
 from grader.sim import Call, ClientTimeout, ConnectionLost, Reply
 from grader.world import faults, tokenizer
-from grader.world.billing import Tariff
+from grader.world.billing import USAGE, Tariff
 from grader.world.incident import Incident
 from grader.world.ledger import Entry, Line
 from grader.world.model import Price
@@ -90,7 +90,7 @@ class House:
     """Everything around the replicas. The provider's latency law and faults are the caller's.
 
     `downloads` are the vocabularies that were fetched, `alerts` what the operators have accepted; of those, the first
-    `deaf` are answered 503.
+    `deaf` are answered 503. Who asks for the provider's report is answered 503 from `silent[0]` to `silent[1]`.
     """
 
     def __init__(
@@ -118,7 +118,8 @@ class House:
         self.downloads: list[str] = []
         self.alerts: list[dict[str, Any]] = []
         self.deaf = 0
-        self.sim.network.attach(LLM, self.provider)
+        self.silent = (0.0, 0.0)
+        self.sim.network.attach(LLM, self._provide)
         self.sim.network.attach(MODELS, self._publish)
         self.sim.network.attach(ALERTS, self._hear)
         names = [f"assistant-{at}" for at in range(1, replicas + 1)]
@@ -258,6 +259,11 @@ class House:
         return [*told, *((self.sim.now, line) for line in more)]
 
     # ----------------------------------------------------------------------------------------------- the neighbours
+
+    async def _provide(self, call: Call) -> Reply:
+        if call.path == USAGE and self.silent[0] <= self.sim.now < self.silent[1]:
+            return Reply.json({"error": "try again later"}, 503)
+        return await self.provider(call)
 
     async def _publish(self, call: Call) -> Reply:
         """The vocabularies of the models: 40 MB each, as far as time goes."""

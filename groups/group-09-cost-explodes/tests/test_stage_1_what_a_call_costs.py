@@ -364,15 +364,50 @@ def test_a_try_that_was_given_up_is_billed_too(scene, incident):
     async def play():
         await house.agree(slow)
         answer = await house.chat(slow, incident.question(rng))
-        await asyncio.sleep(90.0 + incident.SETTLED)  # the first try has ended, too
-        return answer, await house.costs(slow)
+        await house.sim.until(70.0)  # the first try has ended, too, and is not on the report
+        early, due = await house.costs(slow), house.due(slow)
+        await asyncio.sleep(30.0 + incident.SETTLED)
+        return answer, due, early, await house.costs(slow)
 
-    answer, costs = house.run(play)
+    answer, due, early, costs = house.run(play)
     expect("unanswered", int(answer.status != 200), at_most=0, code="unanswered", sees=f"it is answered {answer.told}", about="/chat")
+    known = early.amount("micro_dollars")
+    sees = f"a try was given up, the next one answered; both are billed, {due} micro-dollars, and before the report says so we know of {known}"
+    expect("missing", float(max(0, due - known)), at_most=0, unit="micro-dollars", code="free-of-charge", sees=sees, story=house.story(slow))
     lines, due, known = len(house.lines(slow)), house.due(slow), costs.amount("micro_dollars")
     sees = f"a question was tried again, and is on the invoice in {lines} lines of {due} micro-dollars; we know of {known}"
     off = float(abs(due - known)) + costs.amount("estimated")
     expect("off", off, at_most=0, unit="micro-dollars", code="not-the-invoice", sees=sees, story=house.story(slow))
+
+
+@pytest.mark.pattern("token-accounting")
+def test_the_report_may_be_down(scene, incident):
+    """The provider's report is down for minutes: the estimate stays, the service works, and in the end all is right."""
+    rng = scene.rng("down")
+    lost = incident.word(rng)
+    fails = [faults.reply_lost(0.0, 800.0, "reset", when=lambda call: lost.encode() in call.body)]
+    house = incident.House(scene, fails=fails)
+    back = rng.uniform(200.0, 260.0)
+    house.silent = (5.0, back)
+
+    async def play():
+        await house.agree(lost)
+        await house.chat(lost, incident.question(rng))
+        await house.sim.until(back - 5.0)
+        looked, later = await house.costs(lost), await house.chat(lost, incident.question(rng))
+        await house.sim.until(back + incident.SETTLED)
+        return looked, later, await house.costs(lost)
+
+    looked, later, late = house.run(play)
+    expect("unanswered", int(looked.status != 200), at_most=0, code="unanswered", sees=f"the report is down, and GET /costs is answered {looked.told}", about="/costs")
+    due, known, guessed = house.due(lost, until=100.0), looked.amount("micro_dollars"), looked.amount("estimated")
+    sees = f"the report is down; minutes ago, a reply got lost that cost {due} micro-dollars; we know of {known}, {guessed} estimated"
+    missing = float(max(0, due - known)) + float(max(0, due - guessed))
+    expect("missing", missing, at_most=0, unit="micro-dollars", code="free-of-charge", sees=sees, about="/costs", story=house.story(lost))
+    due, known, guessed = house.due(lost), late.amount("micro_dollars"), late.amount("estimated")
+    sees = f"the report was down, and is back for {incident.SETTLED:.0f} s: {due} micro-dollars; we know of {known}, {guessed} of it estimated"
+    off = float(abs(due - known) + guessed)
+    expect("off", off, at_most=0, unit="micro-dollars", code="not-the-invoice", sees=sees, about="/costs", story=house.story(lost))
 
 
 def _filled(text, values):
