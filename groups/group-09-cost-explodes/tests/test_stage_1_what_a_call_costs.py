@@ -388,7 +388,7 @@ def test_the_report_may_be_down(scene, incident):
     fails = [faults.reply_lost(0.0, 800.0, "reset", when=lambda call: lost.encode() in call.body)]
     house = incident.House(scene, fails=fails)
     back = rng.uniform(200.0, 260.0)
-    house.silent = (5.0, back)
+    house.withhold_report(5.0, back)
 
     async def play():
         await house.agree(lost)
