@@ -32,7 +32,9 @@ def test_a_month_is_that_of_the_tenants_calendar(scene, incident, probes):
     wrong = [(at, zone, mine, right) for (at, zone), mine, right in zip(moments, got, due, strict=True) if mine != right]
     at, zone, mine, right = wrong[0] if wrong else (0.0, "", "", "")
     sees = f"at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC, it is {right} in {zone}, and not {mine}"
-    expect("wrong_month", len(wrong), at_most=0, unit="moments", code="wrong-month", sees=sees)
+    story = [(0.0, f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC in {zone}: {right}, and not {mine}")
+             for at, zone, mine, right in wrong[:4]]  # fmt: skip
+    expect("wrong_month", len(wrong), at_most=0, unit="moments", code="wrong-month", sees=sees, story=story)
 
 
 def test_many_at_once_do_not_overshoot(scene, incident):
@@ -57,7 +59,7 @@ def test_many_at_once_do_not_overshoot(scene, incident):
     _usable(house, tenant, budget, "eight offices asked at once, until they were told that there is none left")
     odd = [answer.told for answer in ends if answer.status != 402]
     sees = f"the budget is used up, and {len(odd)} of {len(ends)} offices are told {', '.join(odd[:3])}, not 402"
-    expect("not_told", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("not_told", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def test_a_reservation_is_large_enough(scene, incident):
@@ -82,7 +84,7 @@ def test_a_reservation_is_large_enough(scene, incident):
     used = sum(house.due(tenant) for tenant in tenants)
     least = sum(budget - 2_200 for budget in tenants.values())  # one more did not fit
     sees = f"tenants with {sum(tenants.values())} micro-dollars in all were refused when {used} of them were used"
-    expect("used", float(used), at_least=least, unit="micro-dollars", code="not-usable", sees=sees, story=house.story())
+    expect("used", float(used), at_least=least, unit="micro-dollars", code="not-usable", sees=sees, about="/chat", story=house.story())
 
 
 def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
@@ -111,7 +113,7 @@ def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
         wrong = [answer for answer in asked
                  if not any(answer.asked <= call.arrived <= answer.ended and call.model == model for call in calls)]  # fmt: skip
         sees = f"{which} 80 % of the budget, {len(wrong)} of {len(asked)} questions are not answered by {model}"
-        expect(which, len(wrong), at_most=0, unit="questions", code=code, sees=sees, story=house.story(tenant))
+        expect(which, len(wrong), at_most=0, unit="questions", code=code, sees=sees, about="/chat", story=house.story(tenant))
     alerts = [each for each in house.alerts if each.get("tenant") == tenant]
     sees = f"80 % of a budget are spent, the first alert is answered 503, and two minutes later {len(alerts)} have been heard"
     expect("alerts", len(alerts), at_most=1, unit="alerts", code="too-many-alerts", sees=sees, about="/chat")
@@ -157,7 +159,7 @@ def test_what_was_not_needed_comes_back(scene, incident):
         f"micro-dollars spent, is answered {at_once.told}, by {', '.join(models) or 'no model'}"
     )
     wrong = int(at_once.status != 200 or models != [incident.LARGE])
-    expect("held_by_failures", wrong, at_most=0, code="held-for-ever", sees=sees, story=house.story(tenant))
+    expect("held_by_failures", wrong, at_most=0, code="held-for-ever", sees=sees, about="/chat", story=house.story(tenant))
     _kept(house, tenant, budget)
     _usable(house, tenant, budget, "two calls hung, two died with their process, minutes went by, and offices asked for the rest")
 
@@ -178,10 +180,10 @@ def test_lost_replies_are_spent(scene, incident):
     used = 100 * float(house.due(tenant)) / budget
     sees = f"replies get lost, {used:.0f} % of a budget are spent, and then nothing is asked any more"
     # each of three tries may hold the most that it may cost
-    expect("used", used, at_least=15.0, unit="%", code="not-usable", sees=sees, story=house.story(tenant))
+    expect("used", used, at_least=15.0, unit="%", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))
     last = answers[-1]
     sees = f"what may be spent is spent, and one more question is answered {last.told}"
-    expect("not_told", int(last.status not in (402, 429)), at_most=0, code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("not_told", int(last.status not in (402, 429)), at_most=0, code="wrong-status", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def test_a_question_that_is_billed_twice_is_within_the_budget(scene, incident):
@@ -215,7 +217,7 @@ def test_a_question_that_is_billed_twice_is_within_the_budget(scene, incident):
         _kept(house, tenant, budget)
         used = 100 * float(house.due(tenant)) / budget
         sees = f"there was room for a question, its first try is slow, and {used:.0f} % of the budget could be used"
-        expect("used", used, at_least=15.0, unit="%", code="not-usable", sees=sees, story=house.story(tenant))
+        expect("used", used, at_least=15.0, unit="%", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def test_who_has_no_money_takes_no_place(scene, incident):
@@ -271,19 +273,19 @@ def test_the_end_is_the_end_for_jobs_and_agents(scene, incident):
     _kept(house, tenant, budget)
     _usable(house, tenant, budget, "an agent for 60 steps and a digest of 30 sections went on until they were stopped")
     sees = f"an agent and a digest have no money left, and are said to be {' and '.join(ends)}, not stopped"
-    expect("not_stopped", sum(end != "stopped" for end in ends), at_most=0, unit="runs", code="goes-on", sees=sees, story=house.story(tenant))
+    expect("not_stopped", sum(end != "stopped" for end in ends), at_most=0, unit="runs", code="goes-on", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     more = [call for call in house.calls(since=stopped) if call.prompt and other not in call.prompt]
     sees = f"the money is spent, and a stream, a chat, a document and a digest still make {len(more)} calls"
-    expect("more", len(more), at_most=0, unit="calls", code="goes-on", sees=sees, story=house.story(tenant))
+    expect("more", len(more), at_most=0, unit="calls", code="goes-on", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     sees = f"the money is spent, and a question is answered {late[0].told}"
-    expect("not_told", int(late[0].status != 402), at_most=0, code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("not_told", int(late[0].status != 402), at_most=0, code="wrong-status", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     told = [each.told for each in late[1:]] + later
     wrong = sum(each.status not in (202, 402) for each in late[1:]) + sum(end != "stopped" for end in later)
     sees = f"the money is spent; a document and a digest are answered 402, or accepted and stopped, and not {', '.join(told)}"
-    expect("wrong_end", wrong, at_most=0, code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("wrong_end", wrong, at_most=0, code="wrong-status", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     hurt = sum(answer.status != 200 for answer in others)
     sees = f"one tenant's money is spent, and {hurt} of another's questions are not answered"
-    expect("others", hurt, at_most=0, unit="questions", code="hurts-others", sees=sees, story=house.story(other))
+    expect("others", hurt, at_most=0, unit="questions", code="hurts-others", sees=sees, about=("/research", "/digests"), story=house.story(other))
 
 
 def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
@@ -314,20 +316,20 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
     early, late, costs = house.run(play)
     for number, answer in enumerate(early):
         sees = f"a budget is used up, {'the replicas are restarted, ' * (number > 1)}and a question is answered {answer.told}"
-        expect("early", int(answer.status != 402), at_most=0, code="overshoot", sees=sees, story=house.story(tenant))
+        expect("early", int(answer.status != 402), at_most=0, code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
     sees = f"it is past midnight of the last day in {zone}, and a tenant there is answered {late[0].told}"
-    expect("no_new_month", int(late[0].status != 200), at_most=0, code="wrong-month", sees=sees, story=house.story(tenant))
+    expect("no_new_month", int(late[0].status != 200), at_most=0, code="wrong-month", sees=sees, about="/chat", story=house.story(tenant))
     sees = f"it is past midnight in {zone}; a tenant in {elsewhere}, where it is not, has used up its budget, and is answered {late[1].told}"
     same = datetime.fromtimestamp(midnight + 121.0, ZoneInfo(elsewhere)).month == datetime.fromtimestamp(midnight - 120.0, ZoneInfo(elsewhere)).month
-    expect("wrong_zone", int(same and late[1].status != 402), at_most=0, code="wrong-month", sees=sees, story=house.story(other))
+    expect("wrong_zone", int(same and late[1].status != 402), at_most=0, code="wrong-month", sees=sees, about="/chat", story=house.story(other))
     for number, month in enumerate(months):
         due = float(house.due(tenant, since=120.0 * number, until=(120.0, 1e12)[number]))
         sees = f"a budget is {budget} micro-dollars a month, and in {month} {due:.0f} were spent"
-        expect("overshoot", due - budget, at_most=0, unit="micro-dollars", code="overshoot", sees=sees, story=house.story(tenant))
-        expect("used", due, at_least=0.5 * budget, unit="micro-dollars", code="not-usable", sees=sees, story=house.story(tenant))
+        expect("overshoot", due - budget, at_most=0, unit="micro-dollars", code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
+        expect("used", due, at_least=0.5 * budget, unit="micro-dollars", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))
         known = costs[number].amount("micro_dollars")
         sees = f"{due:.0f} micro-dollars were spent in {month}, by the tenant's calendar; its bill has {known}"
-        expect("off", abs(known - due), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, story=house.story(tenant))
+        expect("off", abs(known - due), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, about="/chat", story=house.story(tenant))
 
 
 async def _until_refused(house, incident, rng, tenant, to, *, tokens=1_000):
@@ -343,11 +345,11 @@ def _kept(house, tenant, budget):
     """What was billed is within the budget."""
     spent = float(house.due(tenant))
     sees = f"a budget is {budget} micro-dollars, and {spent:.0f} are billed: {100 * spent / budget - 100:.0f} % too many"
-    expect("overshoot", max(0.0, spent - budget), at_most=0, unit="micro-dollars", code="overshoot", sees=sees, story=house.story(tenant))
+    expect("overshoot", max(0.0, spent - budget), at_most=0, unit="micro-dollars", code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def _usable(house, tenant, budget, what):
     """And nearly all of the budget could be used."""
     used = 100 * float(house.due(tenant)) / budget
     sees = f"{what}: {used:.0f} % of the budget could be used"
-    expect("used", used, at_least=90.0, unit="%", code="not-usable", sees=sees, story=house.story(tenant))
+    expect("used", used, at_least=90.0, unit="%", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))
