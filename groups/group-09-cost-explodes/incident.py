@@ -190,14 +190,14 @@ class House:
 
     async def ends(self, tenant: str, *runs: str, patience: float = 120.0, to: int = 0) -> list[str]:
         """The statuses of runs, once none is running, or when that takes too long."""
-        until = self.sim.now + patience
-        told: list[str] = []
+        until, pause = self.sim.now + patience, 2.0
         while True:
             seen = [await self.send("GET", f"/runs/{run}", tenant, to=to) for run in runs]
             told = [str(each.body.get("status", "?")) for each in seen]
             if "running" not in told or self.sim.now >= until:
                 return told
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(pause)
+            pause = min(1.3 * pause, 10.0)
 
     async def costs(self, tenant: str, month: str = "", **rest: Any) -> Answer:
         return await self.send("GET", "/costs" + (f"?month={month}" if month else ""), tenant, **rest)

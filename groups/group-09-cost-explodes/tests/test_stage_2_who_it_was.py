@@ -174,14 +174,21 @@ def test_a_cost_belongs_to_its_moment(scene, incident):
     dearer = {"lark-large": Price(5_000, 30_000, 700)}
     house = incident.House(scene, begins=begins, median=rng.uniform(6.0, 9.0), changes=[(60.0, dearer)])
     local, utc = incident.word(rng), incident.word(rng)
+    papers = {who: incident.word(rng) for who in (local, utc)}
     months = ["2026-01", "2026-02"]
+
+    async def batch():  # documents of both go in one call
+        order = (house.begin(who, "/documents", {"text": incident.document(rng, tag, 60)}) for who, tag in papers.items())
+        await asyncio.gather(*order)
 
     async def play():
         await house.agree(local, zone=zone)
         await house.agree(utc)
         await house.chat(utc, incident.question(rng))
+        await batch()
         await house.sim.until(58.0)
         await asyncio.gather(*(house.chat(who, incident.question(rng)) for who in (local, utc)))
+        await batch()
         for _ in range(2):
             await asyncio.gather(*(house.chat(who, incident.question(rng)) for who in (local, utc)))
         costs = {(who, month): await house.costs(who, month) for who in (local, utc) for month in months}
@@ -190,13 +197,19 @@ def test_a_cost_belongs_to_its_moment(scene, incident):
     costs, now = house.run(play)
     for number, month in enumerate(months):
         due = house.due(local, since=60.0 * number, until=(60.0, 1e12)[number])
-        known = costs[local, month].amount("micro_dollars")
-        sees = f"a tenant in {zone} has spent {due} micro-dollars in {month}, by the calendar there; its bill has {known}"
+        known = costs[local, month].amount("features", "chat")
+        sees = f"a tenant in {zone} has spent {due} micro-dollars on chats in {month}, by the calendar there; its bill has {known}"
         expect("off", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, about=("/chat", "/costs"), story=house.story(local))
     late = months[begins.month - 1]
-    due, known = house.due(utc), costs[utc, late].amount("micro_dollars")
-    sees = f"a tenant in UTC has spent {due} micro-dollars in {late}; its bill has {known}"
+    due, known = house.due(utc), costs[utc, late].amount("features", "chat")
+    sees = f"a tenant in UTC has spent {due} micro-dollars on chats in {late}; its bill has {known}"
     expect("off_utc", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, about=("/chat", "/costs"), story=house.story(utc))
+    for who, where, month in ((local, zone, months[0]), (local, zone, months[1]), (utc, "UTC", late)):
+        span = {"since": 60.0 * months.index(month), "until": (60.0, 1e12)[months.index(month)]} if who == local else {}
+        due, known = house.due(papers[who], **span), costs[who, month].amount("features", "documents")
+        sees = f"a tenant in {where} had documents embedded in {month}, for {float(due):.2f} micro-dollars; its bill has {known}"
+        # each share may be less than one away
+        expect("off_documents", float(abs(due - known)), at_most=1.999, unit="micro-dollars", code="wrong-month", sees=sees, about="/costs", story=house.story(who))
     told = now.body.get("month")
     sees = f"in {zone} it is {months[1]}, and the bill of this month is that of {told}"
     expect("wrong_month", int(told != months[1]), at_most=0, code="wrong-month", sees=sees, about="/costs")

@@ -150,7 +150,7 @@ def test_a_noisy_tenant_hurts_nobody(scene, incident):
     rng = scene.rng("noise")
     house = incident.House(scene, replicas=2, median=1.2, slots=8)
     noisy, *others = [incident.word(rng) for _ in range(4)]
-    quota, begins, asked = 20, 10.0, 80
+    quota, begins, asked = 20, 10.0, 48
 
     async def at(moment, who, to):
         await house.sim.until(moment)

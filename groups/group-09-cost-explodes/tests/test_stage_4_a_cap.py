@@ -91,7 +91,7 @@ def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
     """Below 80 % the tenant's own model answers, from there on the cheaper one; and somebody is told, once."""
     rng = scene.rng("eighty")
     house = incident.House(scene, replicas=2)
-    tenant, budget = incident.word(rng), rng.randrange(85_000, 90_000)
+    tenant, budget = incident.word(rng), rng.randrange(55_000, 60_000)
     house.deaf = 1
     told = []
 
@@ -199,10 +199,10 @@ def test_a_question_that_is_billed_twice_is_within_the_budget(scene, incident):
     slow = faults.brown_out(0.0, 800.0, rng.uniform(70.0, 90.0), when=first)
     house = incident.House(scene, replicas=2, joins=False, fails=[slow])
     # the cheaper model's answer costs about 850, and 1,180 at most
-    tenants = {incident.word(rng): budget for budget in (1_350, 1_450, 1_550, rng.randrange(6_000, 7_000))}
+    tenants = {incident.word(rng): budget for budget in (1_350, 1_500, rng.randrange(4_500, 5_500))}
 
     async def office(tenant, to):
-        for _ in range(6):
+        for _ in range(5):
             if (await house.chat(tenant, incident.table(rng, "", 3_000), to=to)).status == 402:
                 break
 
@@ -295,22 +295,23 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
     midnight = datetime(2026, 2, 1, tzinfo=ZoneInfo(zone)).timestamp()
     house = incident.House(scene, replicas=2, begins=datetime.fromtimestamp(midnight - 120.0, UTC))
     tenant, other = incident.word(rng), incident.word(rng)
-    budget = rng.randrange(4_000, 5_000)
+    budget, tokens = rng.randrange(6_000, 7_000), 5_000
     months = ["2026-01", "2026-02"]
 
     async def play():
         for who, where in ((tenant, zone), (other, elsewhere)):
             await house.agree(who, zone=where, budget=budget)
-            await _until_refused(house, incident, rng, who, 0, tokens=3_000)
-        early = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
+            await _until_refused(house, incident, rng, who, 0, tokens=tokens)
+        early = [await house.chat(who, incident.table(rng, "", tokens), to=1) for who in (tenant, other)]
         assert house.sim.now < 120.0, "two tenants' questions take more than two minutes"
         for replica in house.replicas:  # what is spent outlives a process
             replica.crash()
             await replica.start()
-        early += [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
+        early += [await house.chat(who, incident.table(rng, "", tokens), to=1) for who in (tenant, other)]
         await house.sim.until(121.0)
-        late = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
-        await _until_refused(house, incident, rng, tenant, 0, tokens=3_000)
+        late = [await house.chat(tenant, incident.question(rng), to=1)]
+        late.append(await house.chat(other, incident.table(rng, "", tokens), to=1))
+        await _until_refused(house, incident, rng, tenant, 0, tokens=tokens)
         return early, late, [await house.costs(tenant, month) for month in months]
 
     early, late, costs = house.run(play)
@@ -319,6 +320,10 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
         expect("early", int(answer.status != 402), at_most=0, code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
     sees = f"it is past midnight of the last day in {zone}, and a tenant there is answered {late[0].told}"
     expect("no_new_month", int(late[0].status != 200), at_most=0, code="wrong-month", sees=sees, about="/chat", story=house.story(tenant))
+    models = [call.model for call in house.calls(tenant) if late[0].asked <= call.arrived <= late[0].ended]
+    sees = f"it is past midnight in {zone}, nothing of the new budget is spent, and {', '.join(models)} answers there"
+    cheap = int(models != [incident.LARGE])
+    expect("below", cheap, at_most=0, code="cheap-too-early", sees=sees, about="/chat", story=house.story(tenant))
     sees = f"it is past midnight in {zone}; a tenant in {elsewhere}, where it is not, has used up its budget, and is answered {late[1].told}"
     same = datetime.fromtimestamp(midnight + 121.0, ZoneInfo(elsewhere)).month == datetime.fromtimestamp(midnight - 120.0, ZoneInfo(elsewhere)).month
     expect("wrong_zone", int(same and late[1].status != 402), at_most=0, code="wrong-month", sees=sees, about="/chat", story=house.story(other))
