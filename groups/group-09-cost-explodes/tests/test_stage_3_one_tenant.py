@@ -145,6 +145,30 @@ def test_work_behind_requests_waits_its_turn(scene, incident):
     expect("not_done", sum(end != "done" for end in ends), at_most=0, unit="runs", code="never-done", sees=sees, about=("/digests", "/research"), story=house.story(tenant))
 
 
+def test_documents_count_too(scene, incident):
+    """A document is one of the quota, though many go in one call."""
+    rng = scene.rng("documents")
+    house = incident.House(scene, replicas=2)
+    tenant, tag, quota = incident.word(rng), incident.word(rng), rng.randrange(4, 7)
+
+    async def play():
+        await house.agree(tenant, quota=quota)
+        texts = [incident.document(rng, tag, 12) for _ in range(quota + 3)]
+        await asyncio.gather(*(house.begin(tenant, "/documents", {"text": text}, to=to) for to, text in enumerate(texts)))
+        await asyncio.sleep(8.0)
+        chat = await house.chat(tenant, incident.question(rng))
+        await house.sim.until(50.0)
+        return chat
+
+    chat = house.run(play)
+    embedded = sum(call.prompt.count(tag) for call in house.calls())
+    sees = f"{quota + 3} documents come at once to a quota of {quota}, and {embedded} are embedded within a minute"
+    expect("embedded", embedded, at_most=quota, unit="documents", code="over-quota", sees=sees, about="/documents", story=house.story(tenant))
+    expect("embedded_too_few", embedded, at_least=quota, unit="documents", code="under-quota", sees=sees, about="/documents", story=house.story(tenant))
+    sees = f"documents have used up the quota, and a question is answered {chat.told}"
+    expect("over", int(chat.status != 429), at_most=0, code="over-quota", sees=sees, about="/chat", story=house.story(tenant))
+
+
 def test_a_noisy_tenant_hurts_nobody(scene, incident):
     """A script that has gone wrong asks without end; the others are answered as ever."""
     rng = scene.rng("noise")
