@@ -26,7 +26,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `-n`, one worker has all tests of a file, which share what they set up; of test_groups.py, those of a group."""
+    """Under `-n`, one worker has all tests of a file, which share what they set up; of test_groups.py, of a group."""
     for item in items:
         case = getattr(item, "callspec", None)
         group = case.params.get("group") if case else None

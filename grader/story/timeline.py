@@ -19,6 +19,7 @@ _ALWAYS = (
 _MOST_OF_A_KIND = 3
 _FEW = 3  # requests, of which each is told
 NOTICED = 0.05
+"""Seconds for which an event loop may stand still without a word."""
 
 
 def tell(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ def chosen(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> list
     starts = {id(e) for e in entries if e.kind == "start" and e.at == 0.0}
     for kind in _ALWAYS:
         choose([e for e in entries if e.kind == kind and id(e) not in starts][:_MOST_OF_A_KIND])
-    blocked = [e for e in entries if e.kind == "blocked" and float(e.data["seconds"]) >= NOTICED]
+    blocked = [e for e in entries if e.kind == "blocked" and is_noticed(e)]
     blocked.sort(key=lambda e: -float(e.data["seconds"]))
     for entry in blocked[:1]:
         choose([*_behind(entry, entries, begun), entry])
@@ -101,6 +102,11 @@ def is_about(request: Entry, text: str) -> bool:
     return text in f"{data['method']} {data['path']} {data['text']}"
 
 
+def is_noticed(entry: Entry) -> bool:
+    """Is it more than a moment for which an event loop stood still?"""
+    return entry.kind != "blocked" or float(entry.data["seconds"]) >= NOTICED
+
+
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
     """By when they happened; what happened at one moment, as it was recorded."""
     return sorted(entries, key=moment)
@@ -152,7 +158,7 @@ def _remainder(entries: list[Entry], shown: list[Entry]) -> list[str]:
     gone = sum(e.kind == "disconnect" for e in left)
     refused = sum(e.kind == "response" and e.data["status"] >= 500 for e in left)
     parts = []
-    if any(e.kind == "blocked" for e in left):
+    if any(e.kind == "blocked" for e in left) and round(still):
         parts.append(f"the event loop stands still for {still:.0f} s in all")
     if calls:
         parts.append(f"{calls} more {'call' if calls == 1 else 'calls'} to others")

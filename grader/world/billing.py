@@ -24,7 +24,8 @@ Where an account has a tariff of its own:
 - GET {PRICES_PATH}: {{"prices": [{{"model", "from", "input", "cached", "output"}}, …]}}, in micro-dollars per 1,000
   tokens. A price holds from the moment `from` (seconds since 1970), until a later one of the same model does. A call
   has the prices of the moment at which it arrives: `created` in its reply has that in whole seconds, rounded down, and
-  prices change at whole seconds. A change is on the list an hour before it holds.
+  prices change at whole seconds. (Embeddings have no `created`.) A change is on the list an hour before it holds. This
+  list takes the place of the prices that stand beside the models above.
 - Prompts are kept: leading messages (all but the last one, at most) with which a request of the same API key for the
   same model began in the last 300 s cost `cached` instead of `input`. usage.prompt_tokens_details.cached_tokens says
   how many of the prompt_tokens that were.

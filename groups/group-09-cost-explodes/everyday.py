@@ -8,6 +8,9 @@ from grader.world.everyday import Everyday, Try
 from grader.world.scene import Scene
 
 
+SEAT = "A seat is 40 euros. How much is a seat?"
+
+
 def everyday(scene: Scene, incident: ModuleType) -> Everyday:
     incident.House(scene, median=0.8, lag=20.0)
     tenant, json = "-H 'x-tenant: aero'", "-H 'content-type: application/json'"
@@ -20,15 +23,20 @@ def everyday(scene: Scene, incident: ModuleType) -> Everyday:
         tries=(
             Try(
                 f"curl -s -X PUT $service/tenants/aero \\\n  {json} \\\n"
-                "  -d '{\"zone\": \"Asia/Tokyo\", \"budget\": 20000, \"quota\": 20}'; echo",
-                "a tenant with two cents a month",
+                "  -d '{\"zone\": \"Asia/Tokyo\", \"budget\": 5000, \"quota\": 20}'; echo",
+                "a tenant with half a cent a month: some seven questions",
             ),
-            Try(post("chat", '{"text": "What does a seat cost?"}'), "a question: how long does it take, and why?"),
-            Try(post("chat", '{"text": "What does a seat cost?", "stream": true}'), "the same, streamed: who pays?"),
-            Try(post("research", '{"question": "What is a seat?", "steps": 60}'), "an agent sets out"),
+            Try(post("chat", f'{{"text": "{SEAT}"}}'), "a question: how long does it take, and why?"),
+            Try(post("chat", f'{{"text": "{SEAT}",\n      "stream": true}}'), "the same, streamed: who pays?"),
             Try(
-                f"curl -s $service/costs {tenant}; echo\ncurl -s $llm/-/invoice\ncurl -s $llm/v1/usage",
-                "what we believe, the invoice, and the report, 20 s late",
+                f"RUN=$$(curl -s $service/research {tenant} \\\n  {json} \\\n"
+                f"  -d '{{\"question\": \"{SEAT}\",\n       \"steps\": 60}}' \\\n  | cut -d'\"' -f4); echo $$RUN",
+                "an agent sets out. At 80 %, is anybody told?",
+            ),
+            Try(
+                f"curl -s $service/runs/$$RUN {tenant}; echo\ncurl -s $service/costs {tenant}; echo\n"
+                "curl -s $llm/-/invoice\ncurl -s $llm/v1/usage",
+                "is it stopped? What we believe, the invoice, the report, 20 s late",
             ),
         ),
     )

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from grader.outcome import Act, Figure, Series
 from grader.sim import Call, ClientTimeout, ConnectionLost, Reply
 from grader.world import faults, tokenizer
-from grader.world.billing import Tariff
+from grader.world.billing import USAGE, Tariff
 from grader.world.incident import Incident
 from grader.world.ledger import Entry, Line
 from grader.world.model import Price
@@ -125,6 +125,16 @@ class House:
         self.replicas = [self.sim.host(name, scene.service, disk="shared") for name in names]
         self.answers: list[Answer] = []
 
+    def withhold_report(self, begin: float, end: float) -> None:
+        """From `begin` to `end`, who asks for the provider's report is answered 503."""
+
+        async def provide(call: Call) -> Reply:
+            if call.path == USAGE and begin <= self.sim.now < end:
+                return Reply.json({"error": "try again later"}, 503)
+            return await self.provider(call)
+
+        self.sim.network.attach(LLM, provide)
+
     def run(self, play: Callable[[], Awaitable[Any]]) -> Any:
         """Start the replicas, and play until `play` ends."""
 
@@ -180,14 +190,14 @@ class House:
 
     async def ends(self, tenant: str, *runs: str, patience: float = 120.0, to: int = 0) -> list[str]:
         """The statuses of runs, once none is running, or when that takes too long."""
-        until = self.sim.now + patience
-        told: list[str] = []
+        until, pause = self.sim.now + patience, 2.0
         while True:
             seen = [await self.send("GET", f"/runs/{run}", tenant, to=to) for run in runs]
             told = [str(each.body.get("status", "?")) for each in seen]
             if "running" not in told or self.sim.now >= until:
                 return told
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(pause)
+            pause = min(1.3 * pause, 10.0)
 
     async def costs(self, tenant: str, month: str = "", **rest: Any) -> Answer:
         return await self.send("GET", "/costs" + (f"?month={month}" if month else ""), tenant, **rest)
@@ -372,7 +382,7 @@ class Bill:
             while house.sim.now < self.horizon - 5:
                 await asyncio.sleep(5.0)
                 known = sum([(await house.costs(tenant)).amount("micro_dollars") for tenant in tenants])
-                told.append((house.sim.now, known - sum(more for _, more in told)))
+                told.append((house.sim.now, known / 1_000 - sum(more for _, more in told)))
 
         async def day() -> list[Answer]:
             await house.agree(*tenants)
@@ -385,15 +395,15 @@ class Bill:
         pairs = zip(costs, tenants, strict=True)
         off = sum(abs(each.amount("micro_dollars") - house.due(tenant)) for each, tenant in pairs)
         seconds = int(self.horizon)
-        bill = curve(((line.at, line.micro_dollars) for line in house.provider.invoice), seconds)
+        bill = curve(((line.at, line.micro_dollars / 1_000) for line in house.provider.invoice), seconds)
         return Act(
             series=(
-                Series("the provider's invoice", "micro-dollars", bill),
-                Series("what we know of", "micro-dollars", curve(told, seconds)),
+                Series("the provider's invoice", "1,000 micro-dollars", bill),
+                Series("what we know of", "1,000 micro-dollars", curve(told, seconds)),
             ),
             figures=(
-                Figure("invoice − ledger", float(abs(billed - known)), "micro-dollars", 0.0, "at_most"),
-                Figure("on a tenant's bill, and wrong", 100 * float(off) / max(1, billed), "%", 0.1, "at_most"),
+                Figure("invoice − ledger, in micro-dollars", float(abs(billed - known)), "", 0.0, "at_most"),
+                Figure("on the wrong bill, or on none", 100 * float(off) / max(1, billed), "%", 0.1, "at_most"),
                 Figure("vocabularies downloaded", len(house.downloads), "", 3.0, "at_most"),
             ),
         )
@@ -406,7 +416,7 @@ class Noisy:
     title: ClassVar[str] = "One tenant, everybody's capacity"
 
     rate: float = 12.0  # questions a second of the noisy one
-    slots: float = 10.0  # calls of our account that the provider executes at once; the others wait
+    slots: float = 8.0  # calls of our account that the provider executes at once; the others wait
     quota: float = 30.0  # calls that each tenant may have in any 60 s
     begins: float = 20.0
     lasts: float = 30.0
@@ -465,8 +475,8 @@ class Noisy:
                 Series("calls of the noisy one", "in all", curve(((at, 1.0) for at in calls), seconds)),
             ),
             figures=(
-                Figure("the others are answered within 10 s", 100 * len(good) / len(asked), "%", 99.0, "at_least"),
-                Figure("calls of the noisy one, in any 60 s", house.most_in(60.0, calls), "", self.quota, "at_most"),
+                Figure("others answered within 10 s", 100 * len(good) / len(asked), "%", 99.0, "at_least"),
+                Figure("calls of the noisy one in any 60 s", house.most_in(60.0, calls), "", self.quota, "at_most"),
             ),
         )
 
@@ -514,21 +524,22 @@ class Runaway:
 
         answers = house.run(day)
         spent = float(house.due(tenant))
-        bill = [(line.at, float(part)) for line, part in house.lines(tenant)]
-        calls, most = len(house.calls(tenant)), 3 * self.steps
+        bill = [(line.at, float(part) / 1_000) for line, part in house.lines(tenant)]
+        steps = sum(any(each in call.prompt for each in questions) for call in house.calls())
+        most = 3 * self.steps
         good = [each.status == 200 for each in answers if each.tenant == other]
         seconds = int(self.horizon)
         return Act(
             series=(
-                Series("spent", "micro-dollars", curve(bill, seconds)),
-                Series("the budget", "micro-dollars", (self.budget,) * seconds),
+                Series("spent", "1,000 micro-dollars", curve(bill, seconds)),
+                Series("the budget", "1,000 micro-dollars", (self.budget / 1_000,) * seconds),
             ),
             figures=(
                 Figure("spent, of the budget", 100 * spent / self.budget, "%", 100.0, "at_most"),
                 Figure("of the budget could be used", min(100.0, 100 * spent / self.budget), "%", 90.0, "at_least"),
-                Figure("alerts", abs(len(house.alerts) - 1), "too many or too few", 0.0, "at_most"),
-                Figure("calls of the agents", calls, f"of {most:g}", most - 1, "at_most"),
-                Figure("the other tenant is answered", 100 * sum(good) / len(good), "%", 99.0, "at_least"),
+                Figure("alerts too many, or too few", abs(len(house.alerts) - 1), "", 0.0, "at_most"),
+                Figure(f"steps of the agents, of {most:g} ordered", steps, "", most - 1, "at_most"),
+                Figure("others answered", 100 * sum(good) / len(good), "%", 99.0, "at_least"),
             ),
         )
 

@@ -97,7 +97,10 @@ def create_app() -> FastAPI:
         """An agent goes so many steps, and sends sub-agents for what is `also` asked."""
         tenant = find_tenant(db, name)
         await meter.check(tenant)
-        work = lambda: assistant.research(tenant, body.question, body.steps, body.also)  # noqa: E731
+
+        def work():
+            return assistant.research(tenant, body.question, body.steps, body.also)
+
         return {"run": assistant.begin(tenant, "research", work)}
 
     @app.post("/documents", status_code=202)

@@ -1,6 +1,7 @@
 """What the assistant does: it answers, makes digests of long documents, does research, and embeds documents."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
@@ -11,6 +12,8 @@ from service.prompts import TEXTS
 from service.settings import ANSWER, EMBEDDER, MODEL
 from service.store import Tenant, begin_run, end_run
 from service.vocabulary import Vocabulary, download
+
+log = logging.getLogger(__name__)
 
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
 HISTORY = 600  # tokens of earlier turns that are sent along
@@ -87,6 +90,7 @@ class Assistant:
             try:
                 end_run(self.db, run, "done", await work())
             except Exception:
+                log.exception("a %s has failed", kind)
                 end_run(self.db, run, "failed", [])
 
         self.jobs.put_nowait(job())
@@ -139,6 +143,7 @@ class Assistant:
                 self.meter.record(EMBEDDER, reply["usage"]["prompt_tokens"], 0)
                 status = "done"
             except Exception:
+                log.exception("a batch of documents has failed")
                 status = "failed"
             for run, _ in batch:
                 end_run(self.db, run, status, [])

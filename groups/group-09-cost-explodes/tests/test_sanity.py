@@ -60,7 +60,8 @@ def test_work_is_done_behind_requests(scene, incident):
 
     begun, ends, answers, foreign = house.run(play)
     assert [each.status for each in begun] == [202] * 3, f"they are answered {', '.join(each.told for each in begun)}"
-    assert ends == ["done"] * 3, f"a minute later, they are {', '.join(ends)}"
+    told = ", ".join(f"the {kind} is {end}" for kind, end in zip(("digest", "research", "document"), ends))
+    assert ends == ["done"] * 3, f"a minute later, {told}; why, stands in what the service has logged"
     assert len(answers) == 3 and all(tag in said for tag, said in zip(tags, answers)), "the digest is not of its sections"
     assert foreign.status == 404, f"another tenant who asks after a run is answered {foreign.told}"
     for tag in tags:

@@ -68,20 +68,20 @@ def test_a_batch_is_paid_by_all_who_are_in_it(scene, incident):
     expect("calls", calls, at_most=2, unit="calls", code="batch-broken-up", sees=sees, about="/documents")
     known, billed = sum(each.amount("micro_dollars") for each in costs), house.provider.billed
     sees = f"two batches of three tenants are billed at {billed} micro-dollars; all bills together have {known}"
-    expect("off", abs(known - billed), at_most=0, unit="micro-dollars", code="lost-in-rounding", sees=sees, story=house.story())
+    expect("off", abs(known - billed), at_most=0, unit="micro-dollars", code="lost-in-rounding", sees=sees, about=("/documents", "/costs"), story=house.story())
     for tenant, told in zip(tenants, costs, strict=True):
         due, known = house.due(tenant), told.amount("micro_dollars")
         sees = f"a tenant's part of two batches is {float(due):.2f} micro-dollars, and it pays {known}"
         # each share may be less than one away, and one tenant has two in each batch
         most = 4 if tenant == tenants[0] else 2
-        expect("unfair", float(abs(due - known)), at_most=most - 0.001, unit="micro-dollars", code="unfair", sees=sees, story=house.story())
+        expect("unfair", float(abs(due - known)), at_most=most - 0.001, unit="micro-dollars", code="unfair", sees=sees, about=("/documents", "/costs"), story=house.story())
         feature = told.amount("features", "documents")
         sees = f"a tenant has only had documents embedded, for {known} micro-dollars; of that, {feature} are on documents"
-        expect("wrong_feature", abs(feature - known), at_most=0, code="wrong-feature", sees=sees, story=house.story())
+        expect("wrong_feature", abs(feature - known), at_most=0, code="wrong-feature", sees=sees, about=("/documents", "/costs"), story=house.story())
         mine = {answer.run for batch in runs for answer, who in zip(batch, owners, strict=True) if who == tenant}
         odd = set(told.amounts("runs")) - mine
         sees = f"{len(odd)} runs on a tenant's bill are not among those that it was told of"
-        expect("odd_runs", len(odd), at_most=0, unit="runs", code="wrong-run", sees=sees, story=house.story())
+        expect("odd_runs", len(odd), at_most=0, unit="runs", code="wrong-run", sees=sees, about=("/documents", "/costs"), story=house.story())
 
 
 def test_work_behind_a_request_is_on_its_bill(scene, incident):
@@ -132,7 +132,7 @@ def test_sub_agents_are_on_the_bill_of_who_sent_them(scene, incident):
     for tenant in tenants:
         odd = set(costs[tenant].amounts("runs")) - set(runs.values())
         sees = f"a tenant has sent one agent, with three sub-agents, and {len(odd)} other runs are on its bill"
-        expect("odd_runs", len(odd), at_most=0, unit="runs", code="wrong-run", sees=sees, story=house.story(tenant))
+        expect("odd_runs", len(odd), at_most=0, unit="runs", code="wrong-run", sees=sees, about=("/research", "/costs"), story=house.story(tenant))
 
 
 def test_what_comes_late_is_on_the_right_bill(scene, incident):
@@ -161,7 +161,7 @@ def test_what_comes_late_is_on_the_right_bill(scene, incident):
     runs, costs = house.run(play)
     due, known = house.due(tenants[2]), costs[tenants[2]].amount("micro_dollars")
     sees = f"a tenant has had one chat, for {due} micro-dollars, and is said to owe {known}"
-    expect("off", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-tenant", sees=sees, story=house.story(tenants[2]))
+    expect("off", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-tenant", sees=sees, about="/costs", story=house.story(tenants[2]))
     _on_their_bills(house, tags, runs, costs)
 
 
@@ -174,14 +174,21 @@ def test_a_cost_belongs_to_its_moment(scene, incident):
     dearer = {"lark-large": Price(5_000, 30_000, 700)}
     house = incident.House(scene, begins=begins, median=rng.uniform(6.0, 9.0), changes=[(60.0, dearer)])
     local, utc = incident.word(rng), incident.word(rng)
+    papers = {who: incident.word(rng) for who in (local, utc)}
     months = ["2026-01", "2026-02"]
+
+    async def batch():  # documents of both go in one call
+        order = (house.begin(who, "/documents", {"text": incident.document(rng, tag, 60)}) for who, tag in papers.items())
+        await asyncio.gather(*order)
 
     async def play():
         await house.agree(local, zone=zone)
         await house.agree(utc)
         await house.chat(utc, incident.question(rng))
+        await batch()
         await house.sim.until(58.0)
         await asyncio.gather(*(house.chat(who, incident.question(rng)) for who in (local, utc)))
+        await batch()
         for _ in range(2):
             await asyncio.gather(*(house.chat(who, incident.question(rng)) for who in (local, utc)))
         costs = {(who, month): await house.costs(who, month) for who in (local, utc) for month in months}
@@ -190,13 +197,19 @@ def test_a_cost_belongs_to_its_moment(scene, incident):
     costs, now = house.run(play)
     for number, month in enumerate(months):
         due = house.due(local, since=60.0 * number, until=(60.0, 1e12)[number])
-        known = costs[local, month].amount("micro_dollars")
-        sees = f"a tenant in {zone} has spent {due} micro-dollars in {month}, by the calendar there; its bill has {known}"
-        expect("off", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, story=house.story(local))
+        known = costs[local, month].amount("features", "chat")
+        sees = f"a tenant in {zone} has spent {due} micro-dollars on chats in {month}, by the calendar there; its bill has {known}"
+        expect("off", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, about=("/chat", "/costs"), story=house.story(local))
     late = months[begins.month - 1]
-    due, known = house.due(utc), costs[utc, late].amount("micro_dollars")
-    sees = f"a tenant in UTC has spent {due} micro-dollars in {late}; its bill has {known}"
-    expect("off_utc", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, story=house.story(utc))
+    due, known = house.due(utc), costs[utc, late].amount("features", "chat")
+    sees = f"a tenant in UTC has spent {due} micro-dollars on chats in {late}; its bill has {known}"
+    expect("off_utc", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, about=("/chat", "/costs"), story=house.story(utc))
+    for who, where, month in ((local, zone, months[0]), (local, zone, months[1]), (utc, "UTC", late)):
+        span = {"since": 60.0 * months.index(month), "until": (60.0, 1e12)[months.index(month)]} if who == local else {}
+        due, known = house.due(papers[who], **span), costs[who, month].amount("features", "documents")
+        sees = f"a tenant in {where} had documents embedded in {month}, for {float(due):.2f} micro-dollars; its bill has {known}"
+        # each share may be less than one away
+        expect("off_documents", float(abs(due - known)), at_most=1.999, unit="micro-dollars", code="wrong-month", sees=sees, about="/costs", story=house.story(who))
     told = now.body.get("month")
     sees = f"in {zone} it is {months[1]}, and the bill of this month is that of {told}"
     expect("wrong_month", int(told != months[1]), at_most=0, code="wrong-month", sees=sees, about="/costs")
@@ -209,13 +222,13 @@ def _on_their_bills(house, tags, runs, costs):
         due = sum(house.due(tag) for (who, _), tag in tags.items() if who == tenant)
         known = told.amount("micro_dollars")
         sees = f"a tenant's calls were billed at {due} micro-dollars, and {known} are on its bill"
-        expect("off", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-tenant", sees=sees, story=story)
+        expect("off", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-tenant", sees=sees, about="/costs", story=story)
     for (tenant, feature), tag in tags.items():
         told, due, story = costs[tenant], house.due(tag), house.story(tenant)
         known = told.amount("features", feature)
         sees = f"a {feature} cost {due} micro-dollars; on the bill, {feature} has {known}"
-        expect("off_feature", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-feature", sees=sees, story=story)
+        expect("off_feature", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-feature", sees=sees, about="/costs", story=story)
         run = runs.get((tenant, feature))
         known = told.amount("runs", run) if run else due
         sees = f"a {feature} cost {due} micro-dollars; on the bill, its run has {known}"
-        expect("off_run", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-run", sees=sees, story=story)
+        expect("off_run", float(abs(due - known)), at_most=0, unit="micro-dollars", code="wrong-run", sees=sees, about="/costs", story=story)

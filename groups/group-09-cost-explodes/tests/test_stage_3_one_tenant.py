@@ -28,19 +28,19 @@ def test_fifty_at_once_and_ten_get_in(scene, incident):
     good = sum(answer.status == 200 for answer in answers)
     story = house.story(tenant)
     sees = f"fifty questions come at once to a quota of {quota}, and {good} are let in"
-    expect("let_in", good, at_most=quota, unit="questions", code="over-quota", sees=sees, story=story)
-    expect("let_in_too_few", good, at_least=quota, unit="questions", code="under-quota", sees=sees, story=story)
+    expect("let_in", good, at_most=quota, unit="questions", code="over-quota", sees=sees, about="/chat", story=story)
+    expect("let_in_too_few", good, at_least=quota, unit="questions", code="under-quota", sees=sees, about="/chat", story=story)
     calls = len(house.calls(tenant))
     sees = f"{quota} questions are let in, and {calls} calls reach the provider"
-    expect("calls", calls, at_most=quota, unit="calls", code="over-quota", sees=sees, story=story)
+    expect("calls", calls, at_most=quota, unit="calls", code="over-quota", sees=sees, about="/chat", story=story)
     odd = [answer.told for answer in answers if answer.status not in (200, 429)]
     sees = f"{len(odd)} questions beyond the quota are not answered 429, but {', '.join(odd[:3])}"
-    expect("wrong_status", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, story=story)
+    expect("wrong_status", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, about="/chat", story=story)
     silent = sum(answer.wait is None or not 1 <= answer.wait <= 61 for answer in answers if answer.status == 429)
     sees = f"{silent} questions are answered 429, and not told in how many seconds to come again"
-    expect("silent", silent, at_most=0, unit="answers", code="no-retry-after", sees=sees, story=story)
+    expect("silent", silent, at_most=0, unit="answers", code="no-retry-after", sees=sees, about="/chat", story=story)
     sees = f"another tenant asks one question, within its quota, and is answered {others.told}"
-    expect("other_refused", int(others.status != 200), at_most=0, code="hurts-others", sees=sees, story=house.story(other))
+    expect("other_refused", int(others.status != 200), at_most=0, code="hurts-others", sees=sees, about="/chat", story=house.story(other))
 
 
 def test_there_is_no_second_burst_at_the_edge(scene, incident):
@@ -62,13 +62,13 @@ def test_there_is_no_second_burst_at_the_edge(scene, incident):
     bursts = house.run(play)
     most = house.most_in(60.0, (entry.arrived for entry in house.calls(tenant)))
     sees = f"a quota is {quota} calls in any 60 s, and the provider sees {most} of them within 60 s"
-    expect("most", most, at_most=quota, unit="calls", code="over-quota", sees=sees, story=house.story(tenant))
+    expect("most", most, at_most=quota, unit="calls", code="over-quota", sees=sees, about="/chat", story=house.story(tenant))
     early = sum(answer.status == 200 for answer in bursts[0])
     sees = f"a tenant that has asked nothing before asks {quota} questions, its quota, and {early} are let in"
-    expect("first", early, at_least=quota, unit="questions", code="under-quota", sees=sees, story=house.story(tenant))
+    expect("first", early, at_least=quota, unit="questions", code="under-quota", sees=sees, about="/chat", story=house.story(tenant))
     late = sum(answer.status == 200 for answer in bursts[-1])
     sees = f"66 s after a burst of {quota} questions, which was the quota, there is another, and {late} of it are let in"
-    expect("last", late, at_least=quota, unit="questions", code="under-quota", sees=sees, story=house.story(tenant))
+    expect("last", late, at_least=quota, unit="questions", code="under-quota", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def test_retry_after_is_true(scene, incident):
@@ -100,18 +100,18 @@ def test_retry_after_is_true(scene, incident):
     let_in, told = house.run(play)
     bad = sum(answer.status != 200 for answer in let_in)
     sees = f"{len(let_in)} questions are within the quota, and {bad} are not answered"
-    expect("refused", bad, at_most=0, unit="questions", code="under-quota", sees=sees, story=house.story(tenant))
+    expect("refused", bad, at_most=0, unit="questions", code="under-quota", sees=sees, about="/chat", story=house.story(tenant))
     for answer, free, later in told:
         over = int(answer.status != 429)
         sees = f"{len(moments)} of {len(moments)} questions are used up, and one more is answered {answer.told}"
-        expect("over", over, at_most=0, unit="questions", code="over-quota", sees=sees, story=house.story(tenant))
+        expect("over", over, at_most=0, unit="questions", code="over-quota", sees=sees, about="/chat", story=house.story(tenant))
         wait = answer.wait
         due = free - answer.asked
         sees = f"there is room in {due:.1f} s, and the answer says {'nothing' if wait is None else f'{wait:.0f} s'}"
         late = 1e3 if wait is None else wait - due
-        expect("late", late, at_most=2.0, unit="s", code="wrong-retry-after", sees=sees, story=house.story(tenant))
+        expect("late", late, at_most=2.0, unit="s", code="wrong-retry-after", sees=sees, about="/chat", story=house.story(tenant))
         sees = f"somebody was told to come again in {wait or 0:.0f} s, did, and is answered {later.told}"
-        expect("turned_away", int(later.status != 200), at_most=0, code="wrong-retry-after", sees=sees, story=house.story(tenant))
+        expect("turned_away", int(later.status != 200), at_most=0, code="wrong-retry-after", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def test_work_behind_requests_waits_its_turn(scene, incident):
@@ -137,12 +137,36 @@ def test_work_behind_requests_waits_its_turn(scene, incident):
     chats, ends = house.run(play)
     most = house.most_in(60.0, (entry.arrived for entry in house.calls(tenant)))
     sees = f"a quota is {quota} calls in any 60 s; a digest and a research make {most} of them within 60 s"
-    expect("most", most, at_most=quota, unit="calls", code="over-quota", sees=sees, story=house.story(tenant))
+    expect("most", most, at_most=quota, unit="calls", code="over-quota", sees=sees, about=("/digests", "/research"), story=house.story(tenant))
     over = sum(answer.status == 200 for answer in chats)
     sees = f"a digest has used up the quota, a replica is restarted, and it lets in {over} of 3 questions"
-    expect("over", over, at_most=0, unit="questions", code="over-quota", sees=sees, story=house.story(tenant))
+    expect("over", over, at_most=0, unit="questions", code="over-quota", sees=sees, about=("/digests", "/research"), story=house.story(tenant))
     sees = f"a digest and a research of {2 * quota} calls, {quota} a minute: minutes later, they are {' and '.join(ends)}"
-    expect("not_done", sum(end != "done" for end in ends), at_most=0, unit="runs", code="never-done", sees=sees, story=house.story(tenant))
+    expect("not_done", sum(end != "done" for end in ends), at_most=0, unit="runs", code="never-done", sees=sees, about=("/digests", "/research"), story=house.story(tenant))
+
+
+def test_documents_count_too(scene, incident):
+    """A document is one of the quota, though many go in one call."""
+    rng = scene.rng("documents")
+    house = incident.House(scene, replicas=2)
+    tenant, tag, quota = incident.word(rng), incident.word(rng), rng.randrange(4, 7)
+
+    async def play():
+        await house.agree(tenant, quota=quota)
+        texts = [incident.document(rng, tag, 12) for _ in range(quota + 3)]
+        await asyncio.gather(*(house.begin(tenant, "/documents", {"text": text}, to=to) for to, text in enumerate(texts)))
+        await asyncio.sleep(8.0)
+        chat = await house.chat(tenant, incident.question(rng))
+        await house.sim.until(50.0)
+        return chat
+
+    chat = house.run(play)
+    embedded = sum(call.prompt.count(tag) for call in house.calls())
+    sees = f"{quota + 3} documents come at once to a quota of {quota}, and {embedded} are embedded within a minute"
+    expect("embedded", embedded, at_most=quota, unit="documents", code="over-quota", sees=sees, about="/documents", story=house.story(tenant))
+    expect("embedded_too_few", embedded, at_least=quota, unit="documents", code="under-quota", sees=sees, about="/documents", story=house.story(tenant))
+    sees = f"documents have used up the quota, and a question is answered {chat.told}"
+    expect("over", int(chat.status != 429), at_most=0, code="over-quota", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def test_a_noisy_tenant_hurts_nobody(scene, incident):
@@ -150,7 +174,7 @@ def test_a_noisy_tenant_hurts_nobody(scene, incident):
     rng = scene.rng("noise")
     house = incident.House(scene, replicas=2, median=1.2, slots=8)
     noisy, *others = [incident.word(rng) for _ in range(4)]
-    quota, begins, asked = 20, 10.0, 80
+    quota, begins, asked = 20, 10.0, 48
 
     async def at(moment, who, to):
         await house.sim.until(moment)
@@ -172,10 +196,10 @@ def test_a_noisy_tenant_hurts_nobody(scene, incident):
     share = 100 * len(good) / len(answers)
     slowest = max(answer.ended - answer.asked for answer in answers)
     sees = f"one tenant asks without end, and {share:.0f} % of the others' questions are answered within 10 s; the slowest takes {slowest:.0f} s"
-    expect("others", share, at_least=99.0, unit="%", code="hurts-others", sees=sees, story=house.story(others[0]))
+    expect("others", share, at_least=99.0, unit="%", code="hurts-others", sees=sees, about="/chat", story=house.story(others[0]))
     calls = [entry.arrived for entry in house.calls(noisy)]
     most = house.most_in(60.0, calls)
     sees = f"the noisy tenant's quota is {quota} calls in any 60 s, and it has {most}"
-    expect("most", most, at_most=quota, unit="calls", code="over-quota", sees=sees, story=house.story(noisy))
+    expect("most", most, at_most=quota, unit="calls", code="over-quota", sees=sees, about="/chat", story=house.story(noisy))
     sees = f"the noisy tenant may have {quota} calls, wants more, and gets {most}"
-    expect("least", most, at_least=0.9 * quota, unit="calls", code="under-quota", sees=sees, story=house.story(noisy))
+    expect("least", most, at_least=0.9 * quota, unit="calls", code="under-quota", sees=sees, about="/chat", story=house.story(noisy))

@@ -4,6 +4,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 """
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -31,14 +32,17 @@ def test_a_month_is_that_of_the_tenants_calendar(scene, incident, probes):
     wrong = [(at, zone, mine, right) for (at, zone), mine, right in zip(moments, got, due, strict=True) if mine != right]
     at, zone, mine, right = wrong[0] if wrong else (0.0, "", "", "")
     sees = f"at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC, it is {right} in {zone}, and not {mine}"
-    expect("wrong_month", len(wrong), at_most=0, unit="moments", code="wrong-month", sees=sees)
+    story = [(0.0, f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC in {zone}: {right}, and not {mine}")
+             for at, zone, mine, right in wrong[:4]]  # fmt: skip
+    expect("wrong_month", len(wrong), at_most=0, unit="moments", code="wrong-month", sees=sees, story=story)
 
 
 def test_many_at_once_do_not_overshoot(scene, incident):
     """Eight offices ask and ask until there is no money left: no more is spent, and hardly less."""
     rng = scene.rng("overshoot")
-    house = incident.House(scene, replicas=2, sigma=0.4)
-    tenant, budget = incident.word(rng), rng.randrange(11_000, 13_000)
+    # at the provider, the old month has some hours left
+    house = incident.House(scene, replicas=2, sigma=0.4, begins=datetime(2026, 1, 31, 20, tzinfo=UTC))
+    tenant, budget, zone = incident.word(rng), rng.randrange(11_000, 13_000), rng.choice(("Asia/Tokyo", "Asia/Karachi"))
 
     async def office(number):
         for _ in range(30):
@@ -48,7 +52,7 @@ def test_many_at_once_do_not_overshoot(scene, incident):
         return answer
 
     async def play():
-        await house.agree(tenant, budget=budget)
+        await house.agree(tenant, budget=budget, zone=zone)
         return await asyncio.gather(*(office(number) for number in range(8)))
 
     ends = house.run(play)
@@ -56,7 +60,7 @@ def test_many_at_once_do_not_overshoot(scene, incident):
     _usable(house, tenant, budget, "eight offices asked at once, until they were told that there is none left")
     odd = [answer.told for answer in ends if answer.status != 402]
     sees = f"the budget is used up, and {len(odd)} of {len(ends)} offices are told {', '.join(odd[:3])}, not 402"
-    expect("not_told", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("not_told", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def test_a_reservation_is_large_enough(scene, incident):
@@ -81,14 +85,14 @@ def test_a_reservation_is_large_enough(scene, incident):
     used = sum(house.due(tenant) for tenant in tenants)
     least = sum(budget - 2_200 for budget in tenants.values())  # one more did not fit
     sees = f"tenants with {sum(tenants.values())} micro-dollars in all were refused when {used} of them were used"
-    expect("used", float(used), at_least=least, unit="micro-dollars", code="not-usable", sees=sees, story=house.story())
+    expect("used", float(used), at_least=least, unit="micro-dollars", code="not-usable", sees=sees, about="/chat", story=house.story())
 
 
 def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
     """Below 80 % the tenant's own model answers, from there on the cheaper one; and somebody is told, once."""
     rng = scene.rng("eighty")
     house = incident.House(scene, replicas=2)
-    tenant, budget = incident.word(rng), rng.randrange(85_000, 90_000)
+    tenant, budget = incident.word(rng), rng.randrange(55_000, 60_000)
     house.deaf = 1
     told = []
 
@@ -110,7 +114,7 @@ def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
         wrong = [answer for answer in asked
                  if not any(answer.asked <= call.arrived <= answer.ended and call.model == model for call in calls)]  # fmt: skip
         sees = f"{which} 80 % of the budget, {len(wrong)} of {len(asked)} questions are not answered by {model}"
-        expect(which, len(wrong), at_most=0, unit="questions", code=code, sees=sees, story=house.story(tenant))
+        expect(which, len(wrong), at_most=0, unit="questions", code=code, sees=sees, about="/chat", story=house.story(tenant))
     alerts = [each for each in house.alerts if each.get("tenant") == tenant]
     sees = f"80 % of a budget are spent, the first alert is answered 503, and two minutes later {len(alerts)} have been heard"
     expect("alerts", len(alerts), at_most=1, unit="alerts", code="too-many-alerts", sees=sees, about="/chat")
@@ -156,7 +160,7 @@ def test_what_was_not_needed_comes_back(scene, incident):
         f"micro-dollars spent, is answered {at_once.told}, by {', '.join(models) or 'no model'}"
     )
     wrong = int(at_once.status != 200 or models != [incident.LARGE])
-    expect("held_by_failures", wrong, at_most=0, code="held-for-ever", sees=sees, story=house.story(tenant))
+    expect("held_by_failures", wrong, at_most=0, code="held-for-ever", sees=sees, about="/chat", story=house.story(tenant))
     _kept(house, tenant, budget)
     _usable(house, tenant, budget, "two calls hung, two died with their process, minutes went by, and offices asked for the rest")
 
@@ -165,21 +169,79 @@ def test_lost_replies_are_spent(scene, incident):
     """No reply comes, and the report is ten minutes late: the budget holds all the same."""
     rng = scene.rng("lost")
     house = incident.House(scene, lag=600.0, fails=[faults.reply_lost(0.0, 900.0, "reset")], horizon=1500.0)
-    tenant, budget = incident.word(rng), rng.randrange(7_500, 8_500)
+    tenant, budget = incident.word(rng), rng.randrange(10_600, 11_600)
 
     async def play():
         await house.agree(tenant, budget=budget)
         text = incident.table(rng, "", 3_000)
-        return [await house.chat(tenant, text) for _ in range(16)]
+        return [await house.chat(tenant, text) for _ in range(14)]
 
     answers = house.run(play)
     _kept(house, tenant, budget)
     used = 100 * float(house.due(tenant)) / budget
     sees = f"replies get lost, {used:.0f} % of a budget are spent, and then nothing is asked any more"
-    expect("used", used, at_least=40.0, unit="%", code="not-usable", sees=sees, story=house.story(tenant))
+    # each of three tries may hold the most that it may cost
+    expect("used", used, at_least=15.0, unit="%", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))
     last = answers[-1]
     sees = f"what may be spent is spent, and one more question is answered {last.told}"
-    expect("not_told", int(last.status not in (402, 429)), at_most=0, code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("not_told", int(last.status not in (402, 429)), at_most=0, code="wrong-status", sees=sees, about="/chat", story=house.story(tenant))
+
+
+def test_a_question_that_is_billed_twice_is_within_the_budget(scene, incident):
+    """A slow try is given up, the next one is billed beside it, and there was room for one only."""
+    rng = scene.rng("twice")
+    seen = Counter()
+
+    def first(call):
+        key = call.headers.get("idempotency-key", "")
+        seen[key] += bool(key)
+        return seen[key] == 1
+
+    slow = faults.brown_out(0.0, 800.0, rng.uniform(70.0, 90.0), when=first)
+    house = incident.House(scene, replicas=2, joins=False, fails=[slow])
+    # the cheaper model's answer costs about 850, and 1,180 at most
+    tenants = {incident.word(rng): budget for budget in (1_350, 1_500, rng.randrange(4_500, 5_500))}
+
+    async def office(tenant, to):
+        for _ in range(5):
+            if (await house.chat(tenant, incident.table(rng, "", 3_000), to=to)).status == 402:
+                break
+
+    async def play():
+        for tenant, budget in tenants.items():
+            await house.agree(tenant, budget=budget)
+        await asyncio.gather(*(office(tenant, to) for to, tenant in enumerate(tenants)))
+        await asyncio.sleep(60.0)  # what was given up has ended, too
+
+    house.run(play)
+    for tenant, budget in tenants.items():
+        _kept(house, tenant, budget)
+        used = 100 * float(house.due(tenant)) / budget
+        sees = f"there was room for a question, its first try is slow, and {used:.0f} % of the budget could be used"
+        expect("used", used, at_least=15.0, unit="%", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))
+
+
+def test_who_has_no_money_takes_no_place(scene, incident):
+    """Who is refused for want of money has made no call: it does not count in the quota."""
+    rng = scene.rng("places")
+    house = incident.House(scene, replicas=2)
+    tenant, quota = incident.word(rng), rng.randrange(3, 6)
+
+    async def play():
+        await house.agree(tenant, budget=10, quota=quota)
+        poor = [await house.chat(tenant, incident.question(rng), to=to) for to in range(quota + 2)]
+        await house.agree(tenant, budget=10**6, quota=quota)
+        return poor, [await house.chat(tenant, incident.question(rng), to=to) for to in range(quota + 1)]
+
+    poor, rich = house.run(play)
+    odd = [answer.told for answer in poor if answer.status != 402]
+    sees = f"a budget has no room for any question, and {len(odd)} of {len(poor)} are answered {', '.join(odd[:3])}, not 402"
+    expect("not_told", len(odd), at_most=0, unit="answers", code="wrong-status", sees=sees, about="/chat")
+    good = sum(answer.status == 200 for answer in rich)
+    sees = f"{len(poor)} questions were refused for want of money; then there is some, and of a quota of {quota}, {good} are let in"
+    expect("let_in_too_few", good, at_least=quota, unit="questions", code="under-quota", sees=sees, about="/chat")
+    sees = f"of a quota of {quota}, {good} are let in"
+    expect("let_in", good, at_most=quota, unit="questions", code="over-quota", sees=sees, about="/chat")
 
 
 def test_the_end_is_the_end_for_jobs_and_agents(scene, incident):
@@ -212,19 +274,19 @@ def test_the_end_is_the_end_for_jobs_and_agents(scene, incident):
     _kept(house, tenant, budget)
     _usable(house, tenant, budget, "an agent for 60 steps and a digest of 30 sections went on until they were stopped")
     sees = f"an agent and a digest have no money left, and are said to be {' and '.join(ends)}, not stopped"
-    expect("not_stopped", sum(end != "stopped" for end in ends), at_most=0, unit="runs", code="goes-on", sees=sees, story=house.story(tenant))
+    expect("not_stopped", sum(end != "stopped" for end in ends), at_most=0, unit="runs", code="goes-on", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     more = [call for call in house.calls(since=stopped) if call.prompt and other not in call.prompt]
     sees = f"the money is spent, and a stream, a chat, a document and a digest still make {len(more)} calls"
-    expect("more", len(more), at_most=0, unit="calls", code="goes-on", sees=sees, story=house.story(tenant))
+    expect("more", len(more), at_most=0, unit="calls", code="goes-on", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     sees = f"the money is spent, and a question is answered {late[0].told}"
-    expect("not_told", int(late[0].status != 402), at_most=0, code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("not_told", int(late[0].status != 402), at_most=0, code="wrong-status", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     told = [each.told for each in late[1:]] + later
     wrong = sum(each.status not in (202, 402) for each in late[1:]) + sum(end != "stopped" for end in later)
     sees = f"the money is spent; a document and a digest are answered 402, or accepted and stopped, and not {', '.join(told)}"
-    expect("wrong_end", wrong, at_most=0, code="wrong-status", sees=sees, story=house.story(tenant))
+    expect("wrong_end", wrong, at_most=0, code="wrong-status", sees=sees, about=("/research", "/digests"), story=house.story(tenant))
     hurt = sum(answer.status != 200 for answer in others)
     sees = f"one tenant's money is spent, and {hurt} of another's questions are not answered"
-    expect("others", hurt, at_most=0, unit="questions", code="hurts-others", sees=sees, story=house.story(other))
+    expect("others", hurt, at_most=0, unit="questions", code="hurts-others", sees=sees, about=("/research", "/digests"), story=house.story(other))
 
 
 def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
@@ -234,41 +296,46 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
     midnight = datetime(2026, 2, 1, tzinfo=ZoneInfo(zone)).timestamp()
     house = incident.House(scene, replicas=2, begins=datetime.fromtimestamp(midnight - 120.0, UTC))
     tenant, other = incident.word(rng), incident.word(rng)
-    budget = rng.randrange(4_000, 5_000)
+    budget, tokens = rng.randrange(6_000, 7_000), 5_000
     months = ["2026-01", "2026-02"]
 
     async def play():
         for who, where in ((tenant, zone), (other, elsewhere)):
             await house.agree(who, zone=where, budget=budget)
-            await _until_refused(house, incident, rng, who, 0, tokens=3_000)
-        early = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
+            await _until_refused(house, incident, rng, who, 0, tokens=tokens)
+        early = [await house.chat(who, incident.table(rng, "", tokens), to=1) for who in (tenant, other)]
         assert house.sim.now < 120.0, "two tenants' questions take more than two minutes"
         for replica in house.replicas:  # what is spent outlives a process
             replica.crash()
             await replica.start()
-        early += [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
+        early += [await house.chat(who, incident.table(rng, "", tokens), to=1) for who in (tenant, other)]
         await house.sim.until(121.0)
-        late = [await house.chat(who, incident.table(rng, "", 3_000), to=1) for who in (tenant, other)]
-        await _until_refused(house, incident, rng, tenant, 0, tokens=3_000)
+        late = [await house.chat(tenant, incident.question(rng), to=1)]
+        late.append(await house.chat(other, incident.table(rng, "", tokens), to=1))
+        await _until_refused(house, incident, rng, tenant, 0, tokens=tokens)
         return early, late, [await house.costs(tenant, month) for month in months]
 
     early, late, costs = house.run(play)
     for number, answer in enumerate(early):
         sees = f"a budget is used up, {'the replicas are restarted, ' * (number > 1)}and a question is answered {answer.told}"
-        expect("early", int(answer.status != 402), at_most=0, code="overshoot", sees=sees, story=house.story(tenant))
+        expect("early", int(answer.status != 402), at_most=0, code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
     sees = f"it is past midnight of the last day in {zone}, and a tenant there is answered {late[0].told}"
-    expect("no_new_month", int(late[0].status != 200), at_most=0, code="wrong-month", sees=sees, story=house.story(tenant))
+    expect("no_new_month", int(late[0].status != 200), at_most=0, code="wrong-month", sees=sees, about="/chat", story=house.story(tenant))
+    models = [call.model for call in house.calls(tenant) if late[0].asked <= call.arrived <= late[0].ended]
+    sees = f"it is past midnight in {zone}, nothing of the new budget is spent, and {', '.join(models)} answers there"
+    cheap = int(models != [incident.LARGE])
+    expect("below", cheap, at_most=0, code="cheap-too-early", sees=sees, about="/chat", story=house.story(tenant))
     sees = f"it is past midnight in {zone}; a tenant in {elsewhere}, where it is not, has used up its budget, and is answered {late[1].told}"
     same = datetime.fromtimestamp(midnight + 121.0, ZoneInfo(elsewhere)).month == datetime.fromtimestamp(midnight - 120.0, ZoneInfo(elsewhere)).month
-    expect("wrong_zone", int(same and late[1].status != 402), at_most=0, code="wrong-month", sees=sees, story=house.story(other))
+    expect("wrong_zone", int(same and late[1].status != 402), at_most=0, code="wrong-month", sees=sees, about="/chat", story=house.story(other))
     for number, month in enumerate(months):
         due = float(house.due(tenant, since=120.0 * number, until=(120.0, 1e12)[number]))
         sees = f"a budget is {budget} micro-dollars a month, and in {month} {due:.0f} were spent"
-        expect("overshoot", due - budget, at_most=0, unit="micro-dollars", code="overshoot", sees=sees, story=house.story(tenant))
-        expect("used", due, at_least=0.5 * budget, unit="micro-dollars", code="not-usable", sees=sees, story=house.story(tenant))
+        expect("overshoot", due - budget, at_most=0, unit="micro-dollars", code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
+        expect("used", due, at_least=0.5 * budget, unit="micro-dollars", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))
         known = costs[number].amount("micro_dollars")
         sees = f"{due:.0f} micro-dollars were spent in {month}, by the tenant's calendar; its bill has {known}"
-        expect("off", abs(known - due), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, story=house.story(tenant))
+        expect("off", abs(known - due), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, about="/chat", story=house.story(tenant))
 
 
 async def _until_refused(house, incident, rng, tenant, to, *, tokens=1_000):
@@ -284,11 +351,11 @@ def _kept(house, tenant, budget):
     """What was billed is within the budget."""
     spent = float(house.due(tenant))
     sees = f"a budget is {budget} micro-dollars, and {spent:.0f} are billed: {100 * spent / budget - 100:.0f} % too many"
-    expect("overshoot", max(0.0, spent - budget), at_most=0, unit="micro-dollars", code="overshoot", sees=sees, story=house.story(tenant))
+    expect("overshoot", max(0.0, spent - budget), at_most=0, unit="micro-dollars", code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
 
 
 def _usable(house, tenant, budget, what):
     """And nearly all of the budget could be used."""
     used = 100 * float(house.due(tenant)) / budget
     sees = f"{what}: {used:.0f} % of the budget could be used"
-    expect("used", used, at_least=90.0, unit="%", code="not-usable", sees=sees, story=house.story(tenant))
+    expect("used", used, at_least=90.0, unit="%", code="not-usable", sees=sees, about="/chat", story=house.story(tenant))

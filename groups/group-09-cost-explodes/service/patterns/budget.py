@@ -26,7 +26,10 @@ class Budget:
         raise NotImplementedError("Budget in service/patterns/budget.py")
 
     def reserve(self, tenant: str, key: str, at_most: int) -> None:
-        """Hold the most that a call may cost. Raises Exhausted and Busy, and then holds nothing."""
+        """Hold the most that a call may cost. Raises Exhausted and Busy, and then holds nothing.
+
+        A try that may be billed keeps what it holds; the next one needs as much again.
+        """
         raise NotImplementedError("Budget.reserve in service/patterns/budget.py")
 
     def settle(self, key: str, micro_dollars: int) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from uuid import uuid4
 
 import httpx
@@ -86,7 +87,7 @@ class Account:
         """What the model says. Raises OverQuota, Exhausted, Busy, Refused and Unavailable."""
         key, body = await self.reserve(payer, messages)
         with self._free_if_not_billed(key):
-            answer = await self.llm.call(CHAT, body, key)
+            answer = await self.llm.call(CHAT, body, key, partial(self.budget.reserve_again, key))
         await self._record(key, answer)
         return answer.body["choices"][0]["message"]["content"]
 
@@ -123,7 +124,8 @@ class Account:
         if texts:
             created = time.time()
             with self._free_if_not_billed(key):
-                answer = await self.llm.call(EMBED, {"model": EMBEDDER, "input": texts}, key)
+                body = {"model": EMBEDDER, "input": texts}
+                answer = await self.llm.call(EMBED, body, key, partial(self.budget.reserve_again, key))
             await self._record(key, answer, created)
         return reasons
 
@@ -140,6 +142,8 @@ class Account:
             raise
 
     async def _record(self, key: str, answer: Answer, created: float = 0.0) -> None:
+        if answer.replayed:
+            self.ledger.close(key)  # the try that was answered is no line of its own
         told = answer.body["usage"]
         usage = Usage(
             answer.body["model"],

@@ -1,6 +1,7 @@
 """What the assistant does: it answers, makes digests of long documents, does research, and embeds documents."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
@@ -12,6 +13,8 @@ from service.prompts import templates
 from service.settings import MODEL
 from service.store import Tenant, begin_run, end_run
 from service.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
 
 HISTORY = 600  # tokens of earlier turns that are sent along
 PAUSE = 1.0  # seconds between two steps of a research
@@ -82,6 +85,7 @@ class Assistant:
             except Exhausted:
                 status = "stopped"
             except Exception:
+                log.exception("a %s has failed", kind)
                 status = "failed"
             end_run(self.db, run, status, answers)
 
@@ -139,6 +143,7 @@ class Assistant:
             try:
                 reasons = await self.account.embed(batch)
             except Exception as error:
+                log.exception("a batch of documents has failed")
                 reasons = [type(error)] * len(batch)
             for (payer, text), reason in zip(batch, reasons, strict=True):
                 if reason is Busy:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import uuid4
 
 import httpx
@@ -86,9 +87,25 @@ def _hold(office: Office, key: str, wanted: list[tuple[Payer, int, int]]) -> lis
             reason = budget.hold(office.db, who.tenant, at, terms.budget, most)
             reasons.append(reason)
             if reason is None:
-                row = (key, number, who.tenant, who.feature, who.run, terms.zone, weight, at, most, now)
-                office.db.execute("INSERT INTO payers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                row = (key, number, who.tenant, who.feature, who.run, terms.zone, weight, at, most, most, now)
+                office.db.execute("INSERT INTO payers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return reasons
+
+
+def _hold_again(office: Office, key: str) -> None:
+    """Hold as much once more, for another try beside one that may be billed. Raises Busy, and then holds no more."""
+    now = time.time()
+    with transaction(office.db):
+        for row in office.db.execute("SELECT * FROM payers WHERE key = ?", (key,)).fetchall():
+            terms = find_tenant(office.db, row["tenant"])
+            at = month(now, terms.zone)
+            if at != row["month"]:  # what is held goes along into the new one
+                budget.move(office.db, terms.name, row["month"], held=-row["held"])
+                budget.move(office.db, terms.name, at, held=row["held"])
+            if budget.hold(office.db, terms.name, at, terms.budget, row["most"]):
+                raise Busy(terms.name)
+            query = "UPDATE payers SET held = held + most, month = ?, begun = ? WHERE key = ? AND number = ?"
+            office.db.execute(query, (at, now, key, row["number"]))
 
 
 async def reserve(office: Office, messages: list[dict]) -> tuple[str, dict]:
@@ -172,20 +189,23 @@ async def embed(office: Office, documents: list[tuple[Payer, str]]) -> list[type
 
 async def _call(office: Office, path: str, body: dict, key: str) -> Answer:
     try:
-        return await office.llm.call(path, body, key)
+        return await office.llm.call(path, body, key, partial(_hold_again, office, key))
     except (Refused, Unavailable) as error:
         _give_back(office, key, error)
         raise
 
 
 def _give_back(office: Office, key: str, error: Exception) -> None:
-    """Unless it may have been billed: then the report knows."""
+    """Unless the last try may have been billed: then the report knows."""
     if not getattr(error, "billed", False):
         with transaction(office.db):
             accounting.settle(office.db, key)
 
 
 def _billed(office: Office, key: str, answer: Answer, created: float = 0.0) -> None:
+    if answer.replayed:  # the try that was answered is no line of its own
+        with transaction(office.db):
+            accounting.settle(office.db, key)
     told = answer.body["usage"]
     cached = told.get("prompt_tokens_details", {}).get("cached_tokens", 0)
     at = answer.body.get("created", created)

@@ -97,15 +97,20 @@ def create_app() -> FastAPI:
     async def digest(body: Digest, name: Name) -> dict:
         """A summary of each section, behind the request."""
         tenant = find_tenant(db, name)
-        work = lambda answers: assistant.digest(office, tenant, body.sections, answers)  # noqa: E731
+
+        def work(answers: list[str]):
+            return assistant.digest(office, tenant, body.sections, answers)
+
         return {"run": assistant.begin(office, tenant, "digest", work)}
 
     @app.post("/research", status_code=202)
     async def research(body: Research, name: Name) -> dict:
         """An agent goes so many steps, and sends sub-agents for what is `also` asked."""
         tenant = find_tenant(db, name)
-        asked = body.question, body.steps, body.also
-        work = lambda answers: assistant.research(office, tenant, *asked, answers)  # noqa: E731
+
+        def work(answers: list[str]):
+            return assistant.research(office, tenant, body.question, body.steps, body.also, answers)
+
         return {"run": assistant.begin(office, tenant, "research", work)}
 
     @app.post("/documents", status_code=202)

@@ -1,6 +1,7 @@
 """What the assistant does: it answers, makes digests of long documents, does research, and embeds documents."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
@@ -13,6 +14,8 @@ from service.prompts import templates
 from service.settings import MODEL
 from service.store import Tenant, begin_run, end_run
 from service.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
 
 HISTORY = 600  # tokens of earlier turns that are sent along
 PAUSE = 1.0  # seconds between two steps of a research
@@ -85,6 +88,7 @@ def begin(office: Office, tenant: Tenant, kind: str, work: Callable[[list[str]],
         except Exhausted:
             status = "stopped"
         except Exception:
+            log.exception("a %s has failed", kind)
             status = "failed"
         end_run(office.db, run, status, answers)
 
@@ -141,6 +145,7 @@ async def embed_batches(office: Office, documents: asyncio.Queue) -> None:
         try:
             reasons = await account.embed(office, batch)
         except Exception as error:
+            log.exception("a batch of documents has failed")
             reasons = [type(error)] * len(batch)
         for (who, text), reason in zip(batch, reasons, strict=True):
             if reason is Busy:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -17,7 +17,7 @@ LONGEST = 75.0  # seconds within which the last try has arrived
 
 
 class Unavailable(Exception):
-    """Whom we called cannot answer now, and may in a moment. `billed`: is it possible that the call is billed?"""
+    """Whom we called cannot answer now, and may in a moment. `billed`: is it possible that the last try is billed?"""
 
     def __init__(self, why: str, billed: bool) -> None:
         super().__init__(why)
@@ -30,10 +30,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply, or an event of a streamed one, and the id of the call on the invoice."""
+    """A reply, or an event of a streamed one, and the id of the call on the invoice. `replayed`: an earlier try's."""
 
     request: str
     body: dict
+    replayed: bool = False
 
 
 class Llm:
@@ -41,19 +42,25 @@ class Llm:
         headers = {"authorization": f"Bearer {settings.llm_key}"}
         self.http = httpx.AsyncClient(base_url=settings.llm_url, headers=headers, timeout=TIMEOUT)
 
-    async def call(self, path: str, body: dict, key: str) -> Answer:
-        """The provider's reply. The same key is executed and billed once, unless a first try is still in work."""
+    async def call(self, path: str, body: dict, key: str, once_more: Callable[[], None]) -> Answer:
+        """The provider's reply. The same key is executed and billed once, unless a first try is still in work.
+
+        So behind a try that may be billed, no other leaves before `once_more` has returned. What it raises goes on.
+        """
         billed = False
         for attempt in range(1, TRIES + 1):
+            if billed:
+                once_more()
             try:
                 reply = await self.http.post(path, json=body, headers={"idempotency-key": key})
                 if not reply.is_error:
-                    return Answer(reply.headers["x-request-id"], reply.json())
+                    replayed = reply.headers.get("idempotent-replayed") == "true"
+                    return Answer(reply.headers["x-request-id"], reply.json(), replayed)
                 if reply.status_code not in PASSING:
                     raise Refused(f"the provider answers {reply.status_code}: {reply.text[:200]}")
-                failure = f"the provider answers {reply.status_code}"
+                failure, billed = f"the provider answers {reply.status_code}", False
             except httpx.ConnectError as error:
-                failure = repr(error)
+                failure, billed = repr(error), False
             except (httpx.TransportError, ValueError) as error:
                 failure, billed = repr(error), True
             if attempt < TRIES:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from uuid import uuid4
 
 import httpx
@@ -89,7 +90,7 @@ class Account:
         """What the model says. Raises OverQuota, Exhausted, Busy, Refused and Unavailable."""
         key, body = self.reserve(payer, messages)
         with self._free_if_not_billed(key):
-            answer = self.llm.call(CHAT, body, key)
+            answer = self.llm.call(CHAT, body, key, partial(self.budget.reserve_again, key))
         self._record(key, answer)
         return answer.body["choices"][0]["message"]["content"]
 
@@ -126,7 +127,8 @@ class Account:
         if texts:
             created = time.time()
             with self._free_if_not_billed(key):
-                answer = self.llm.call(EMBED, {"model": EMBEDDER, "input": texts}, key)
+                body = {"model": EMBEDDER, "input": texts}
+                answer = self.llm.call(EMBED, body, key, partial(self.budget.reserve_again, key))
             self._record(key, answer, created)
         return reasons
 
@@ -143,6 +145,8 @@ class Account:
             raise
 
     def _record(self, key: str, answer: Answer, created: float = 0.0) -> None:
+        if answer.replayed:
+            self.ledger.close(key)  # the try that was answered is no line of its own
         told = answer.body["usage"]
         usage = Usage(
             answer.body["model"],

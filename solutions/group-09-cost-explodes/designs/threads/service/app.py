@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from service.account import AGAIN, Account, OverQuota
 from service.assistant import Assistant
 from service.llm import Llm, Refused, Unavailable
+from service.patterns.attribution import Payer
 from service.patterns.budget import Busy, Exhausted, month
 from service.settings import Settings
 from service.store import Database, Tenant, UnknownTenant, find_run, find_tenant, keep_tenant
@@ -97,15 +98,20 @@ def create_app() -> FastAPI:
     def digest(body: Digest, name: Name) -> dict:
         """A summary of each section, behind the request."""
         tenant = find_tenant(db, name)
-        work = lambda payer, answers: assistant.digest(payer, body.sections, answers)  # noqa: E731
+
+        def work(payer: Payer, answers: list[str]):
+            return assistant.digest(payer, body.sections, answers)
+
         return {"run": assistant.begin(tenant, "digest", work)}
 
     @app.post("/research", status_code=202)
     def research(body: Research, name: Name) -> dict:
         """An agent goes so many steps, and sends sub-agents for what is `also` asked."""
         tenant = find_tenant(db, name)
-        asked = body.question, body.steps, body.also
-        work = lambda payer, answers: assistant.research(payer, *asked, answers)  # noqa: E731
+
+        def work(payer: Payer, answers: list[str]):
+            return assistant.research(payer, body.question, body.steps, body.also, answers)
+
         return {"run": assistant.begin(tenant, "research", work)}
 
     @app.post("/documents", status_code=202)

@@ -3,6 +3,7 @@
 A thread for each run and each sub-agent, and one for the batches of documents.
 """
 
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,8 @@ from service.prompts import templates
 from service.settings import MODEL
 from service.store import Database, Tenant, begin_run, end_run
 from service.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
 
 HISTORY = 600  # tokens of earlier turns that are sent along
 PAUSE = 1.0  # seconds between two steps of a research
@@ -86,6 +89,7 @@ class Assistant:
             except Exhausted:
                 status = "stopped"
             except Exception:
+                log.exception("a %s has failed", kind)
                 status = "failed"
             end_run(self.db, run, status, answers)
 
@@ -146,6 +150,7 @@ class Assistant:
             try:
                 reasons = self.account.embed(batch)
             except Exception as error:
+                log.exception("a batch of documents has failed")
                 reasons = [type(error)] * len(batch)
             for (payer, text), reason in zip(batch, reasons, strict=True):
                 if reason is Busy:

@@ -14,7 +14,7 @@ from service.store import transaction
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS payers (
     key TEXT, number INTEGER, tenant TEXT, feature TEXT, run TEXT, zone TEXT, weight INTEGER, month TEXT,
-    held INTEGER, begun REAL, PRIMARY KEY (key, number)
+    most INTEGER, held INTEGER, begun REAL, PRIMARY KEY (key, number)
 );
 CREATE TABLE IF NOT EXISTS bills (
     request TEXT, number INTEGER, tenant TEXT, feature TEXT, run TEXT, month TEXT, amount INTEGER,
@@ -53,19 +53,20 @@ def cost(usage: Usage, prices: list[dict]) -> int:
 
 
 def settle(db: sqlite3.Connection, key: str) -> None:
-    """Nothing is held for this call any more. Inside a transaction."""
-    for row in db.execute("SELECT tenant, month, held FROM payers WHERE key = ? AND held > 0", (key,)).fetchall():
-        move(db, row["tenant"], row["month"], held=-row["held"])
-    db.execute("UPDATE payers SET held = 0 WHERE key = ?", (key,))
+    """Nothing is held for one of the tries of this call any more. Inside a transaction."""
+    for row in db.execute("SELECT tenant, month, most FROM payers WHERE key = ? AND held > 0", (key,)).fetchall():
+        move(db, row["tenant"], row["month"], held=-row["most"])
+    db.execute("UPDATE payers SET held = held - most WHERE key = ? AND held > 0", (key,))
 
 
 def bill(db: sqlite3.Connection, key: str, request: str, amount: int, created: float) -> None:
     """A line of the invoice: in place of what was said of it before."""
     with transaction(db):
-        settle(db, key)
         old = db.execute("SELECT tenant, month, amount FROM bills WHERE request = ?", (request,)).fetchall()
         if old and sum(row["amount"] for row in old) == amount:
             return
+        if not old:
+            settle(db, key)
         for row in old:
             move(db, row["tenant"], row["month"], spent=-row["amount"])
         db.execute("DELETE FROM bills WHERE request = ?", (request,))
@@ -78,11 +79,12 @@ def bill(db: sqlite3.Connection, key: str, request: str, amount: int, created: f
 
 
 def settle_old(db: sqlite3.Connection, before: float) -> None:
-    """Calls that were begun before that moment are on the invoice, or never will be."""
-    keys = db.execute("SELECT DISTINCT key FROM payers WHERE held > 0 AND begun < ?", (before,)).fetchall()
-    for row in keys:
-        with transaction(db):
-            settle(db, row["key"])
+    """Calls that last left before that moment are on the invoice, or never will be."""
+    with transaction(db):
+        query = "SELECT tenant, month, held FROM payers WHERE held > 0 AND begun < ?"
+        for row in db.execute(query, (before,)).fetchall():
+            move(db, row["tenant"], row["month"], held=-row["held"])
+        db.execute("UPDATE payers SET held = 0 WHERE held > 0 AND begun < ?", (before,))
 
 
 def costs(db: sqlite3.Connection, tenant: str, at: str) -> dict:

@@ -1,5 +1,6 @@
 """Token accounting: a ledger that equals the provider's invoice, to the micro-dollar."""
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from service.patterns.budget import month
 from service.store import Database, transaction
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, begun REAL, is_open INTEGER DEFAULT 1);
+CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, begun REAL, open INTEGER DEFAULT 1); -- tries
 CREATE TABLE IF NOT EXISTS parts (
     key TEXT, number INTEGER, tenant TEXT, feature TEXT, run TEXT, zone TEXT, weight INTEGER,
     month TEXT, at_most INTEGER, PRIMARY KEY (key, number)
@@ -21,9 +22,9 @@ CREATE TABLE IF NOT EXISTS shares (
 );
 CREATE INDEX IF NOT EXISTS shares_of ON shares (tenant, month);
 CREATE INDEX IF NOT EXISTS parts_of ON parts (tenant, month);
-CREATE INDEX IF NOT EXISTS open_calls ON calls (is_open) WHERE is_open;
+CREATE INDEX IF NOT EXISTS open_calls ON calls (open) WHERE open;
 """
-OPEN = "calls JOIN parts USING (key) WHERE is_open AND tenant = :tenant AND month = :month"
+OPEN = "calls JOIN parts USING (key) WHERE open AND tenant = :tenant AND month = :month"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Part:
 class Ledger:
     """Every call, in the file that all replicas share: noted before it leaves, since afterwards may be too late.
 
-    A call is open until it is known what it has cost. As long as it is, it counts with the most that it may cost.
+    Each try of a call is open until it is known what it has cost. As long as it is, it counts with the most that it may
+    cost.
     """
 
     def __init__(self, db: Database) -> None:
@@ -82,17 +84,31 @@ class Ledger:
             row = (key, number, who.tenant, who.feature, who.run, part.zone, part.weight, at, part.at_most)
             self._db.execute("INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
+    def begin_again(self, key: str) -> list[sqlite3.Row]:
+        """Another try of a call is about to leave, and earlier ones may be billed beside it. Inside a transaction. The
+        parts of the call: what is open of them is of this month now."""
+        now = time.time()
+        self._db.execute("UPDATE calls SET begun = ?, open = open + 1 WHERE key = ?", (now, key))
+        for part in self._parts(key):
+            values = (month(now, part["zone"]), key, part["number"])
+            self._db.execute("UPDATE parts SET month = ? WHERE key = ? AND number = ?", values)
+        return self._parts(key)
+
+    def _parts(self, key: str) -> list[sqlite3.Row]:
+        return self._db.execute("SELECT * FROM parts WHERE key = ? ORDER BY number", (key,)).fetchall()
+
     def record(self, key: str, request: str, micro_dollars: int, created: float) -> set[tuple[str, str]]:
         """A line of the invoice, from a reply, or from the report, which comes later, and is right. Whose month it
         changes."""
         with transaction(self._db):
-            self.close(key)
             known = self._db.execute("SELECT micro_dollars FROM lines WHERE request = ?", (request,)).fetchone()
-            if known and known["micro_dollars"] == micro_dollars:
+            if known is None:
+                self.close(key)
+            elif known["micro_dollars"] == micro_dollars:
                 return set()
             self._db.execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?)", (request, key, micro_dollars))
             self._db.execute("DELETE FROM shares WHERE request = ?", (request,))
-            parts = self._db.execute("SELECT * FROM parts WHERE key = ? ORDER BY number", (key,)).fetchall()
+            parts = self._parts(key)
             changed = set()
             for part, share in zip(parts, split(micro_dollars, [part["weight"] for part in parts]), strict=True):
                 at = month(created, part["zone"])
@@ -102,18 +118,18 @@ class Ledger:
             return changed
 
     def close(self, key: str) -> None:
-        """What it costs is on the invoice, or never will be."""
-        self._db.execute("UPDATE calls SET is_open = 0 WHERE key = ?", (key,))
+        """What one of its tries costs is on the invoice, or never will be."""
+        self._db.execute("UPDATE calls SET open = open - 1 WHERE key = ? AND open", (key,))
 
     def close_all(self, before: float) -> None:
-        """All calls that were begun before that moment are on the invoice, or never will be."""
-        self._db.execute("UPDATE calls SET is_open = 0 WHERE is_open AND begun < ?", (before,))
+        """All calls that last left before that moment are on the invoice, or never will be."""
+        self._db.execute("UPDATE calls SET open = 0 WHERE open AND begun < ?", (before,))
 
     def totals(self, tenant: str, at: str) -> tuple[int, int]:
         """What was spent in a month, and what the open calls may cost at most."""
         query = f"""
             SELECT (SELECT coalesce(sum(micro_dollars), 0) FROM shares WHERE tenant = :tenant AND month = :month),
-                   (SELECT coalesce(sum(at_most), 0) FROM {OPEN})"""
+                   (SELECT coalesce(sum(at_most * open), 0) FROM {OPEN})"""
         return tuple(self._db.execute(query, {"tenant": tenant, "month": at}).fetchone())
 
     def costs(self, tenant: str, at: str) -> dict:
@@ -122,7 +138,7 @@ class Ledger:
         runs: Counter = Counter()
         query = f"""
             SELECT feature, run, micro_dollars FROM shares WHERE tenant = :tenant AND month = :month
-            UNION ALL SELECT feature, run, at_most FROM {OPEN}"""
+            UNION ALL SELECT feature, run, at_most * open FROM {OPEN}"""
         for feature, run, amount in self._db.execute(query, {"tenant": tenant, "month": at}):
             features[feature] += amount
             runs[run] += amount

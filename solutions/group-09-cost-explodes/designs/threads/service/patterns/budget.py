@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from service.store import Database, Tenant, transaction
+from service.store import Database, Tenant, find_tenant, transaction
 
 if TYPE_CHECKING:
     from service.patterns.accounting import Ledger, Part
@@ -62,6 +62,15 @@ class Budget:
             if fit:
                 self._ledger.begin(key, fit)
         return reasons
+
+    def reserve_again(self, key: str) -> None:
+        """Hold as much once more: another try is about to leave, and both may be billed. Raises Busy, and then holds no
+        more than before."""
+        with transaction(self._db):
+            for part in self._ledger.begin_again(key):
+                tenant = find_tenant(self._db, part["tenant"])
+                if sum(self._ledger.totals(tenant.name, part["month"])) > tenant.budget:
+                    raise Busy(tenant.name)
 
     def watch(self, tenant: Tenant, at: str) -> None:
         """Something was spent in this month: is it time to tell somebody?"""
