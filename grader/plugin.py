@@ -519,10 +519,8 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
 
 def _blame(tapes: list[Tape], about: Sequence[str] = ("",), *, calls: bool = True) -> tuple[Place, ...]:
     """The lines that most likely matter: unhandled errors, refusals, what blocked the loop, then slow calls."""
-    from grader.story import timeline
-
     for kind in ("unhandled", "escape", "blocked"):
-        found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where") and timeline.is_noticed(e)]
+        found = [e for tape in tapes for e in tape.of(kind) if e.data.get("where")]
         if found:
             worst = max(found, key=lambda e: float(e.data.get("seconds", 0.0)))
             return _parse(worst.data["where"])

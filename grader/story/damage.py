@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from grader.sim.tape import Entry, Tape
-from grader.story.timeline import NOTICED, clock, is_noticed, moment
+from grader.story.timeline import NOTICED, clock, moment
 
 PATIENCE = 0.5  # seconds that a client waits at least who wants an answer
 
@@ -73,7 +73,7 @@ def first_broken(tape: Tape) -> str:
 
 def _breaks(entry: Entry) -> str:
     match entry.kind:
-        case "blocked" if is_noticed(entry):
+        case "blocked" if float(entry.data["seconds"]) >= NOTICED:
             return f"the event loop never stands still for more than {NOTICED * 1000:.0f} ms"
         case "disconnect":
             return "every request is answered before its client gives up"

@@ -48,7 +48,7 @@ def chosen(tape: Tape, about: Sequence[str] = ("",), since: float = 0.0) -> list
     starts = {id(e) for e in entries if e.kind == "start" and e.at == 0.0}
     for kind in _ALWAYS:
         choose([e for e in entries if e.kind == kind and id(e) not in starts][:_MOST_OF_A_KIND])
-    blocked = [e for e in entries if e.kind == "blocked" and is_noticed(e)]
+    blocked = [e for e in entries if e.kind == "blocked" and float(e.data["seconds"]) >= NOTICED]
     blocked.sort(key=lambda e: -float(e.data["seconds"]))
     for entry in blocked[:1]:
         choose([*_behind(entry, entries, begun), entry])
@@ -100,11 +100,6 @@ def crash_point(tape: Tape) -> list[tuple[float, str]]:
 def is_about(request: Entry, text: str) -> bool:
     data = request.data
     return text in f"{data['method']} {data['path']} {data['text']}"
-
-
-def is_noticed(entry: Entry) -> bool:
-    """Is it more than a moment for which an event loop stood still?"""
-    return entry.kind != "blocked" or float(entry.data["seconds"]) >= NOTICED
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
