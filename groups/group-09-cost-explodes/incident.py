@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from grader.outcome import Act, Figure, Series
 from grader.sim import Call, ClientTimeout, ConnectionLost, Reply
 from grader.world import faults, tokenizer
-from grader.world.billing import USAGE, Tariff
+from grader.world.billing import USAGE_PATH, Tariff
 from grader.world.incident import Incident
 from grader.world.ledger import Entry, Line
 from grader.world.model import Price
@@ -129,7 +129,7 @@ class House:
         """From `begin` to `end`, who asks for the provider's report is answered 503."""
 
         async def provide(call: Call) -> Reply:
-            if call.path == USAGE and begin <= self.sim.now < end:
+            if call.path == USAGE_PATH and begin <= self.sim.now < end:
                 return Reply.json({"error": "try again later"}, 503)
             return await self.provider(call)
 
