@@ -194,7 +194,7 @@ def test_the_assistant_judges_itself(scene, incident):
         await house.save(documents)
         asked = await house.ask_all(questions)
         found = [await house.send("POST", "/evaluations", json={"golden": some}) for some in (golden, lies)]
-        for gone in {case["document"] for case in of_fares}:
+        for gone in dict.fromkeys(case["document"] for case in of_fares):
             await house.send("DELETE", f"/documents/{gone}")
         return asked, *found, await house.send("POST", "/evaluations", json={"golden": of_fares})
 
