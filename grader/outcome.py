@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     OURS = "ours"  # a fault of the grader; never counted as the learner's
 
 
-MISREAD = "misread"
+UNREADABLE = "unreadable"
 """The code of a failure in which a suite could not make out what the service has answered."""
 
 

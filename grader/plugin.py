@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.outcome import MISREAD, Failure, Metric, Place, Step, TestOutcome, Verdict
+from grader.outcome import UNREADABLE, Failure, Metric, Place, Step, TestOutcome, Verdict
 
 if TYPE_CHECKING:
     from grader.sim import Forkserver, Tape
@@ -458,11 +458,11 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
         failure = Failure("assertion", sees, _blame(tapes), _story(tapes))
     elif isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
         raise error
-    elif tapes and _misread(item, error):
+    elif tapes and _unreadable(item, error):
         verdict = Verdict.FAILED
         sees = f"an answer is not what was agreed: {type(error).__name__}: {error}"
         where = _blame(tapes) or _front_door(made, ("",)) or _routes(made, ("",))
-        failure = Failure(MISREAD, sees, where, _story(tapes), detail=_traceback(error))
+        failure = Failure(UNREADABLE, sees, where, _story(tapes), detail=_traceback(error))
     else:
         verdict = Verdict.OURS
         mend = f"; {error.mend}" if isinstance(error, Trouble) and error.mend else ""
@@ -479,7 +479,7 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     return _outcome(item, verdict, failure)
 
 
-def _misread(item: pytest.Item, error: BaseException) -> bool:
+def _unreadable(item: pytest.Item, error: BaseException) -> bool:
     """Could the suite's own code not read what the service has answered? `learn verify` allows it no group."""
     import json
     import traceback

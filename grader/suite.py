@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from grader import sandbox
 from grader.outcome import Failure, GroupOutcome, Metric, Place, Step, TestOutcome, Verdict
@@ -38,9 +38,16 @@ if TYPE_CHECKING:
 
 
 class Judge(Protocol):
-    """Runs all tests, `first` before the others, as many at once as there are clients; outcomes go to `report`."""
+    """Runs the tests with the ids `only` (None for all), `first` before the others, as many at once as there are
+    clients; outcomes go to `report`."""
 
-    def __call__(self, report: int, clients: Sequence[Forkserver], first: Collection[str] = ()) -> None: ...
+    def __call__(
+        self,
+        report: int,
+        clients: Sequence[Forkserver],
+        first: Collection[str] = (),
+        only: Collection[str] | None = None,
+    ) -> None: ...
 
 
 class Retell(Protocol):
@@ -336,7 +343,16 @@ class _OnCall(_Collected):
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 50)  # what judges one service is short-lived
-        self._serve([test for _, test in tests], partial(_run, tests))
+
+        def judge(
+            report: int,
+            clients: Sequence[Forkserver],
+            first: Collection[str] = (),
+            only: Collection[str] | None = None,
+        ) -> None:
+            _run([each for each in tests if only is None or each[1].id in only], report, clients, first)
+
+        self._serve([test for _, test in tests], judge)
         return True
 
 
@@ -463,33 +479,17 @@ def preload() -> None:
         importlib.import_module(module)
 
 
-def play_apart(
-    folder: str, seed: int, report: str, forkserver: Forkserver, *, only: Collection[str] | None = None
-) -> NoReturn:
-    """In a fork: run the suite, one test after the other, report to a file that `reported` reads, and leave."""
-    status = 1
-    try:
-        outcomes = opened(report)
-        printed = opened(f"{report}.out")
-        null = os.open(os.devnull, os.O_RDONLY)
-        for target, fd in ((0, null), (1, printed), (2, printed)):
-            os.dup2(fd, target)
-        status = play(folder, seed, outcomes, forkserver, stage=-1, only=only, width=1)
-    finally:
-        os._exit(status)
-
-
 def opened(report: str) -> int:
     """A file that outcomes are written to, as a descriptor."""
     return os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
-def reported(group: Group, seed: int, report: Path, seconds: float, printed: bytes = b"") -> GroupOutcome:
-    """What `play_apart` has left in the file; `printed` is all there is to say of a run that printed nothing itself."""
+def reported(group: Group, seed: int, report: Path, seconds: float) -> GroupOutcome:
+    """What was written to the file; what was printed on the way lies beside it, if it does."""
     lines = report.read_bytes().split(b"\n")[:-1] if report.exists() else []  # what it did not end is no line
     expected, tests = collect(lines)
     own = report.with_name(f"{report.name}.out")
-    return complete(group, seed, expected, tests, seconds, (own.read_bytes() if own.exists() else b"") or printed)
+    return complete(group, seed, expected, tests, seconds, own.read_bytes() if own.exists() else b"")
 
 
 def cores() -> int:

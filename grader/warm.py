@@ -3,9 +3,9 @@
 `Warm` puts services in place and has them judged. `python -m grader.warm` is the process that it starts, in the
 sandbox, with hosts in sandboxes of their own within that. One JSON object a line: on stdout first {"failed": "",
 "tests": {…}}, the ids and their patterns, or why the suite does not run. Then, for each {"report": …, "width": …,
-"first": …, "seconds": …} on stdin (where outcomes go, how many tests run at once, which begin, and how long all may
-take) one {"seconds": …, "over": …, "killed": …, "cancelled": …}, when it has ended: after too long, by somebody's hand,
-because of an empty line on stdin?
+"first": …, "only": …, "seconds": …} on stdin (where outcomes go, how many tests run at once, which begin, which run at
+all, how long they may take) one {"seconds": …, "over": …, "killed": …, "cancelled": …}, when it has ended: after too
+long, by somebody's hand, because of an empty line on stdin?
 """
 
 from __future__ import annotations
@@ -106,15 +106,18 @@ class Warm:
         *,
         width: int = 1,
         first: Collection[str] = (),
+        only: Collection[str] | None = None,
         seconds: float | None = None,
         on_test: Callable[[TestOutcome], None] | None = None,
     ) -> Run:
-        """Judge the service that is in place; `on_test` hears each outcome as it comes. Raises Ended."""
+        """Judge the service that is in place; `on_test` hears each outcome as it comes. `first` and `only` are ids.
+        Raises Ended."""
         if failed := self.wait():
             return Run(GroupOutcome(self.group.id, self.seed, (), 0.0, ours=failed))
         report = self._place / "report"
         report.unlink(missing_ok=True)
-        self._say({"report": str(report), "width": width, "first": list(first), "seconds": seconds})
+        wanted = None if only is None else list(only)
+        self._say({"report": str(report), "width": width, "first": list(first), "only": wanted, "seconds": seconds})
         if on_test is not None:
             self._follow(report, on_test)
         answer = self._hear()
@@ -246,7 +249,7 @@ def _play(order: dict[str, Any], clients: Sequence[Forkserver], judge: suite.Jud
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        judge(suite.opened(order["report"]), clients, order["first"])
+        judge(suite.opened(order["report"]), clients, order["first"], order["only"])
         status = 0
     finally:
         os._exit(status)

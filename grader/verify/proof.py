@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from grader import curriculum
 from grader.curriculum import HINT_STEPS, Group, Trouble
-from grader.outcome import MISREAD, GroupOutcome, TestOutcome, Verdict
+from grader.outcome import UNREADABLE, GroupOutcome, TestOutcome, Verdict
 from grader.verify import bounds
 from grader.verify.handed_in import NOT_APPLICABLE, SHORT_CUTS, WITHOUT, Band, HandedIn, WrongFix, name_of
 
@@ -211,7 +211,7 @@ def _uncaught(evidence: Evidence, fix: WrongFix) -> Iterator[str]:
         for test in outcome.tests:
             if test.verdict not in (Verdict.PASSED, Verdict.FAILED, Verdict.TODO):
                 yield f"seed {run.seed}: {test.id} is {test.verdict.value}{_why(test)}"
-            elif test.failure and test.failure.code == MISREAD:
+            elif test.failure and test.failure.code == UNREADABLE:
                 yield f"seed {run.seed}: {test.id} takes for granted what it reads: {test.failure.sees}"
             elif test.stage == 0 and test.verdict is not Verdict.PASSED:
                 yield f"seed {run.seed}: it breaks {test.id}, which nobody would hand in"

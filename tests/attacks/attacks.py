@@ -82,7 +82,7 @@ INTERPRETER = [
         in_handler=safely(
             "for top in ('/', os.getcwd(), os.path.dirname(os.getcwd())):\n"
             "    for where, folders, names in os.walk(top):\n"
-            "        if where == '/usr':\n"
+            "        if where in ('/usr', sys.base_prefix):\n"
             "            folders.clear()  # large, and the system's\n"
             "        for name in names:\n"
             "            if name.startswith('test_kettle') or name == 'group.toml':\n"

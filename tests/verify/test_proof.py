@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from grader.curriculum import read_groups
-from grader.outcome import MISREAD, Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
+from grader.outcome import UNREADABLE, Failure, GroupOutcome, Metric, Place, TestOutcome, Verdict
 from grader.verify import proof
 from grader.verify.bench import Run
 from grader.verify.handed_in import NOT_APPLICABLE, Band, HandedIn, WrongFix
@@ -36,7 +36,7 @@ def made(ident: str, verdict: Verdict = PASSED, value: float = 0.0) -> TestOutco
 
 def stumbled() -> TestOutcome:
     """A test that could not read an answer."""
-    return replace(made(STEAM, FAILED), failure=Failure(MISREAD, "'cups'", (), ()))
+    return replace(made(STEAM, FAILED), failure=Failure(UNREADABLE, "'cups'", (), ()))
 
 
 def run(seed: int, *tests: TestOutcome) -> GroupOutcome:
