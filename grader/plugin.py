@@ -7,11 +7,13 @@ Registered as an entry point, it does nothing but in a group's folder. Running a
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import random
 import re
 import sys
 import time
+import traceback
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -481,9 +483,6 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
 
 def _unreadable(item: pytest.Item, error: BaseException) -> bool:
     """Could the suite's own code not read what the service has answered? `learn verify` allows it no group."""
-    import json
-    import traceback
-
     in_vain = isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration)  # next() of nothing
     if not (in_vain or isinstance(error, (LookupError, TypeError, ValueError, AttributeError))):
         return False
@@ -643,8 +642,6 @@ def _printed(made: Scene | None) -> tuple[str, ...]:
 
 
 def _traceback(error: BaseException) -> str:
-    import traceback
-
     return "".join(traceback.format_exception(error))
 
 

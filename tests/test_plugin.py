@@ -35,9 +35,19 @@ def is_installed() -> bool:
     return any(point.name == "brownout" for point in entry_points(group="pytest11"))
 
 
+def shipped(group: str, workspace: Path) -> Path:
+    """A copy of the group as it ships."""
+    return Path(shutil.copytree(ROOT / "groups" / group, workspace / group))
+
+
+def line_of(text: str, file: Path) -> int:
+    """Where the first line is that has the text."""
+    lines = file.read_text("utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
 def test_a_red_test_says_what_production_sees_where_the_story_and_what_next(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "groups" / GROUP, tmp_path / GROUP)
-    ended = run_pytest(tmp_path / GROUP, "--seed", "5", "-k", "question_waits")
+    ended = run_pytest(shipped(GROUP, tmp_path), "--seed", "5", "-k", "question_waits")
     assert ended.returncode == 1
     for part in ("production sees  one traveller asks", "where            service/clients.py:", "story            00:"):
         assert part in ended.stdout
@@ -45,46 +55,35 @@ def test_a_red_test_says_what_production_sees_where_the_story_and_what_next(tmp_
     assert "run seed 5" in ended.stdout
 
 
-def test_where_nobody_was_called_the_route_is_named(tmp_path: Path) -> None:
-    group = "group-03-state-breaks-on-restart"
-    shutil.copytree(ROOT / "groups" / group, tmp_path / group)
-    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "list_does_not_care")
-    app = (tmp_path / group / "service" / "app.py").read_text().splitlines()
-    line = 1 + next(
-        at for at, text in enumerate(app) if text.strip() == '@app.post("/bookings/{source}", status_code=201)'
-    )
-    assert f"where            service/app.py:{line}" in ended.stdout
-
-
-def test_where_an_answer_is_wrong_and_no_call_the_route_is_named(tmp_path: Path) -> None:
-    """The model is called for each answer, and what is wrong is what was said."""
-    group = "group-05-llm-answers-are-wrong"
-    shutil.copytree(ROOT / "groups" / group, tmp_path / group)
-    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "first_rung")
-    app = (tmp_path / group / "service" / "app.py").read_text().splitlines()
-    line = 1 + next(at for at, text in enumerate(app) if text.strip().startswith('@app.post("/ask"'))
-    assert f"where            service/app.py:{line}" in ended.stdout
+@pytest.mark.parametrize(
+    ("group", "test", "route"),
+    [
+        ("group-03-state-breaks-on-restart", "list_does_not_care", '@app.post("/bookings/{source}"'),
+        ("group-05-llm-answers-are-wrong", "first_rung", '@app.post("/ask"'),
+    ],
+    ids=["nobody was called", "what was said is wrong, and no call"],
+)
+def test_where_no_call_is_to_blame_the_route_is_named(group: str, test: str, route: str, tmp_path: Path) -> None:
+    folder = shipped(group, tmp_path)
+    ended = run_pytest(folder, "--seed", "5", "-k", test)
+    assert f"where            service/app.py:{line_of(route, folder / 'service' / 'app.py')}" in ended.stdout
 
 
 def test_where_nobody_asked_for_anything_the_stub_is_named(tmp_path: Path) -> None:
-    group = "group-08-impossible-to-debug"
-    shutil.copytree(ROOT / "groups" / group, tmp_path / group)
-    stub = tmp_path / group / "service" / "patterns" / "recording.py"
+    folder = shipped("group-08-impossible-to-debug", tmp_path)
+    stub = folder / "service" / "patterns" / "recording.py"
     stub.write_text(f"{stub.read_text()}\n\ndef capped(text, most=2000):\n    return {{}}\n")
-    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "long_text_is_capped")
+    ended = run_pytest(folder, "--seed", "5", "-k", "long_text_is_capped")
     assert "[wrong-cap]" in ended.stdout
-    line = 1 + next(at for at, text in enumerate(stub.read_text().splitlines()) if text.startswith("class Redactor"))
-    assert f"where            service/patterns/recording.py:{line}" in ended.stdout
+    assert f"where            service/patterns/recording.py:{line_of('class Redactor', stub)}" in ended.stdout
 
 
 def test_the_calls_that_are_wrong_are_named(tmp_path: Path) -> None:
-    group = "group-08-impossible-to-debug"
-    shutil.copytree(ROOT / "groups" / group, tmp_path / group)
-    ended = run_pytest(tmp_path / group, "--seed", "5", "-k", "one_trace_from_the_request")
-    clients = (tmp_path / group / "service" / "clients.py").read_text().splitlines()
+    folder = shipped("group-08-impossible-to-debug", tmp_path)
+    ended = run_pytest(folder, "--seed", "5", "-k", "one_trace_from_the_request")
+    clients = folder / "service" / "clients.py"
     for call in ('self.http.post("/v1/chat/completions"', "self.http.get(", 'self.http.post("/mail"'):
-        line = 1 + next(at for at, text in enumerate(clients) if call in text)
-        assert f"service/clients.py:{line}" in ended.stdout
+        assert f"service/clients.py:{line_of(call, clients)}" in ended.stdout
 
 
 def test_a_folder_of_groups_runs_every_suite(tmp_path: Path) -> None:
