@@ -223,7 +223,7 @@ def test_sources_that_contradict_each_other(scene, incident):
     """Two documents that hold say different fees: neither is told. What they agree on, or do not speak of, is."""
     rng = scene.rng("conflicts")
     made = incident.corpus_of(scene)
-    codes = rng.sample(made.codes, 10)
+    codes = rng.sample(made.codes, len(made.codes))
     twice, agreed, others = [], [], []
     copies = []
     for number, code in enumerate(codes):
