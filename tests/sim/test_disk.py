@@ -287,3 +287,27 @@ def test_what_is_deleted_stays_in_the_file_unless_somebody_asks_for_more(stage: 
         "/forget",
     )
     assert found.result[0].body is not secure
+
+
+def test_nobody_waits_for_a_real_disk(stage: Stage) -> None:
+    (answer,) = stage.ask(
+        """
+        @app.post("/x")
+        async def x():
+            c, found = sqlite3.connect(data / "d.db"), []
+            for pragma in ("", "= normal", "(EXTRA)", "= 'off'", "= 2"):
+                rows = c.execute(f"pragma main.synchronous {pragma}").fetchall()
+                really = sqlite3.Cursor.__bases__[0](c).execute("pragma synchronous").fetchone()[0]
+                found.append([[row[0] for row in rows], c.execute("PRAGMA synchronous;").fetchone()[0], really])
+            with open(data / "kept", "w") as file:
+                os.fsync(file)
+                os.fdatasync(file.fileno())
+            try:
+                os.fsync(file.fileno())
+            except ValueError as error:
+                return [*found, str(error)]
+        """,
+        "/x",
+    )
+    levels = [[[2], 2, 0], [[], 1, 0], [[], 3, 0], [[], 0, 0], [[], 2, 0]]
+    assert answer.body == [*levels, "I/O operation on closed file"]
