@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -101,7 +102,10 @@ def refusal() -> str:
     if trial.returncode == 0:
         return ""
     said = trial.stderr.decode("utf-8", "replace").strip().splitlines() or [f"it ends with {trial.returncode}"]
-    return "there are no user namespaces for us here" if "namespace" in said[-1] else said[-1][:100]
+    if "namespace" in said[-1]:
+        return "there are no user namespaces for us here"
+    why = said[-1].rpartition("bwrap: ")[2]  # without the program's long path
+    return f"bubblewrap does not start: {textwrap.shorten(why, 120, placeholder='…')}"
 
 
 def _bubblewrap() -> str:

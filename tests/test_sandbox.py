@@ -199,10 +199,16 @@ def test_who_ends_himself_is_an_outcome(group: curriculum.Group) -> None:
         assert test.failure.code in ("killed", "exit"), test.failure
 
 
-def test_without_a_sandbox_it_is_said_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sandbox_it_is_said_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sandbox, "refusal", sandbox.refusal.__wrapped__)
     monkeypatch.setattr(sandbox, "_bubblewrap", lambda: "/bin/false")
-    assert sandbox.refusal() == "it ends with 1"
+    assert sandbox.refusal() == "bubblewrap does not start: it ends with 1"
+    broken = tmp_path / "bwrap"
+    broken.write_text('#!/bin/sh\necho "$0: error while loading shared libraries: libcap.so.2" >&2\nexit 127\n')
+    broken.chmod(0o755)
+    monkeypatch.setattr(sandbox, "_bubblewrap", lambda: str(broken))
+    said = "bubblewrap does not start: error while loading shared libraries: libcap.so.2"
+    assert sandbox.refusal() == said
     monkeypatch.setattr(sandbox, "_bubblewrap", lambda: "/nonexistent/bwrap")
     assert sandbox.refusal().startswith("bubblewrap does not start")
     monkeypatch.setattr(platform, "machine", lambda: "mips")

@@ -77,8 +77,8 @@ def _to_come(course: Course, ink: Ink) -> list[str]:
     named = " and ".join([", ".join(numbers[:-1]), numbers[-1]] if numbers[1:] else numbers)
     groups, are = ("Groups", "are") if numbers[1:] else ("Group", "is")
     together = all(place.together for place in places)
-    how = ": they will open together, in any order" if numbers[1:] and together else ""
-    return [ink.dim(f"  {groups} {named} {are} not written yet{how}.")]
+    how = [ink.dim("  They will open together, in any order.")] if numbers[1:] and together else []
+    return [ink.dim(f"  {groups} {named} {are} not written yet."), *how]
 
 
 def _count(number: int, noun: str) -> str:

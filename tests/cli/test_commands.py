@@ -133,7 +133,7 @@ def test_who_has_solved_all_sees_what_that_is(learn: Learner) -> None:
     for number in (3, 5, 6, 8, 9):
         workspaces.add_group(learn.workspace, number, f"Kettle {number}")
         assert learn("check").code == 0
-    to_come = "Groups 4, 7, 10, 11 and 12 are not written yet: they will open together, in any order."
+    to_come = "Groups 4, 7, 10, 11 and 12 are not written yet.\n  They will open together, in any order."
     assert to_come in learn("next").out
 
 
