@@ -44,7 +44,8 @@ def screen(
 def _told(same: Sequence[TestOutcome], ink: Ink) -> Iterator[str]:
     test, failure = same[0], same[0].failure
     assert failure is not None
-    yield ink.bad(ink.bold(f"{ink.symbol('bad')} {clean(test.title).rstrip('.')}"))
+    for line in textwrap.wrap(f"{ink.symbol('bad')} {clean(test.title).rstrip('.')}", ink.width):
+        yield ink.bad(ink.bold(line))
     if len(same) > 1:
         yield f"  and {len(same) - 1} more for the same reason"
     for name, lines in measure.facts(test):
@@ -61,5 +62,7 @@ def _told(same: Sequence[TestOutcome], ink: Ink) -> Iterator[str]:
             yield f"  {ink.dim(line[: sequence.MOMENT])}{paint(line[sequence.MOMENT :])}"
     elif failure.story:
         yield ""
-        yield from (f"  {clean(line)}" for line in failure.story)
+        for line in failure.story:
+            behind = " " * (2 + line.find("  ") + 2)  # a moment, and what happened then
+            yield from textwrap.wrap(f"  {clean(line)}", ink.width, subsequent_indent=behind)
     yield ""

@@ -269,7 +269,7 @@ class Host:
         ident = self._sim.next_id()
         stream = Stream(self, ident)
         route, _, query = path.partition("?")
-        text = body[:PREVIEW].decode("utf-8", "replace")
+        text = body[:PREVIEW].decode("utf-8", "replace") + "…" * (len(body) > PREVIEW)
         self._sim.tape.record("request", self.name, id=ident, method=method, path=path, text=text)
         if not self.serving:
             stream.put(ConnectionLost(f"{self.name} is down"))

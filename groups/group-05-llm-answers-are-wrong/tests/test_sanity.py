@@ -36,4 +36,6 @@ def test_documents_come_and_go(scene, incident):
 
     many, one, gone = house.run(play)
     assert (many.status, one.status) == (200, 200), f"documents are saved: {many.told}, {one.told}"
-    assert [answer.status for answer in gone] == [204, 404], f"one is deleted, twice: {[answer.told for answer in gone]}"
+    assert [answer.status for answer in gone] == [204, 404], (
+        f"one is deleted, twice: that is answered {gone[0].told}, then {gone[1].told}, and not 204, then 404"
+    )

@@ -310,7 +310,8 @@ def test_one_among_five_hundred(scene, incident):
     sees = f"of 501 documents one holds here and today; the model reads {len(others)} others, and answers: {found.answer.text}"
     told = incident.told([found])
     expect("others", len(others), at_most=0, unit="documents", code="not-in-force", sees=sees, **told)
-    sees = f"of 501 documents one holds here and today, and the model is not given it; it answers: {found.answer.text}"
+    said = f"what is said is “{found.answer.text}”" if found.answer.text else "nobody is told anything"
+    sees = f"of 501 documents one holds here and today, and the model is not given it; {said}"
     expect("missed", int(not found.is_given), at_most=0, unit="documents", code="not-found", sees=sees, **told)
     sees = "its last day is set, nothing else of it is changed, and the model is given it as before"
     told = incident.told([ended])

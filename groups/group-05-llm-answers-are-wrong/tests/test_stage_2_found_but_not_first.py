@@ -116,16 +116,14 @@ def test_the_expensive_look_is_at_little(scene, incident, probes):
 
 @pytest.mark.pattern("multi-stage-retrieval")
 def test_a_question_costs_the_same_in_a_larger_library(scene, incident):
-    """With three times as many documents, the reranker reads no more, and the model is given as much."""
+    """With many times as many documents, the reranker reads no more, and the model is given as much."""
     rng = scene.rng("library")
     made = incident.corpus_of(scene)
-    questions = incident.some(scene, made, code=8)
-    fares = {document for document, _ in itertools.chain.from_iterable(made.fares.values())}
-    asked = {question.document.rpartition("-")[0] for question in questions}
-    few = [document for document in made.documents if document in fares and document.id.rpartition("-")[0] in asked]
+    questions = [corpus.of_fare(rng, made.fares[code], code, 0) for code in made.codes]
+    few = [document for document, _ in itertools.chain.from_iterable(made.fares.values())]
     codes = [*made.codes]
     more = []
-    for _ in range(70):
+    for _ in range(350):  # more than a reranker reads: codes have to be found before it
         codes.append(corpus.new_code(rng, codes))
         more.append(corpus.new_fare(rng, codes[-1])[0])
     house = incident.House(scene)
@@ -150,7 +148,7 @@ def test_a_question_costs_the_same_in_a_larger_library(scene, incident):
         missing = [each for each in asked if not each.is_given]
         given, told = len(asked) - len(missing), incident.told(missing)
         sees = f"in the {what} library, the model is given what is asked for in {given} of {len(asked)} cases"
-        expect(f"given_{what}", given, at_least=7, unit="questions", code="not-found", sees=sees, **told)
+        expect(f"given_{what}", given, at_least=14, unit="questions", code="not-found", sees=sees, **told)
 
 
 def _rows(scores):
@@ -197,7 +195,7 @@ def test_a_better_order_and_nothing_lost(scene, incident, probes):
         if got["found"] != due:
             wrong.append(f"{what}: back comes {_order(got['found'])}; due is {_order(due)}")
         if got["took"] > 3:
-            wrong.append(f"{what}: that takes {got['took']:.0f} s")
+            wrong.append(f"{what}: the question waits for {got['took']:.0f} s")
         if got["asked"] != [[question, [text for _, text in some]]]:
             wrong.append(f"{what}: it is asked {len(got['asked'])} times, or with something else than question and passages")
     sees = f"of {len(cases)} answers of a reranker, {len(wrong)} come to something else than they should: {wrong[0] if wrong else ''}"

@@ -96,6 +96,9 @@ def test_no_wrong_source_reaches_a_traveller(scene, incident):
     documents = {each.id: each for each in made.documents if each.id.startswith(("fare", "terms"))}
     fails = [faults.wrong_citation(0.0, 2_000.0)]
     _, ends = incident.morning(scene, made, questions, documents.values(), fails=fails)
+    failed = [each for each in ends.asked if each.answer.status != 200]
+    sees = f"the model cites what it did not use, and of {len(ends.asked)} questions {len(failed)} are not answered at all"
+    expect("failed", len(failed), at_most=0, unit="questions", code="not-answered", sees=sees, **incident.told(failed))
     bad = [each for each in ends.asked if each.end in ("right", "wrong") and not _is_sourced(each, documents)]
     sees = f"of {len(ends.asked)} questions, {len(bad)} are answered with a source that does not say so, or with none"
     expect("unsourced", len(bad), at_most=0, unit="answers", code="wrong-source", sees=sees, **_sources(bad))
