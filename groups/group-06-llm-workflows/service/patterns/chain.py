@@ -18,7 +18,8 @@ class Chain:
         raise NotImplementedError("Chain.add in service/patterns/chain.py")
 
     async def handle(self, ticket: dict[str, Any]) -> dict[str, Any]:
-        """The first outcome; who is behind it is not called. {"status": "unhandled"} if nobody has one.
+        """The first outcome; who is behind it is not called. {"status": "unhandled"} if nobody has one:
+        that is an outcome, too, for those that are always called.
 
         If a handler raises, the outcome is {"status": "failed", "reason": …}, and nobody behind it is called, but
         those that are always called are. If one of these raises, it is failed, too, and the others are called. What

@@ -37,9 +37,9 @@ class Flow:
     """A ticket type. A subclass has a name, says what it is about, and overrides the hooks that it needs: no other
     method.
 
-    A subclass that has another `run`, of its own or from a mixin, is refused with a TypeError, when it is made. One
-    that has an `__init__`, and forgets super().__init__(), works all the same; so does one that happens to have other
-    methods, whatever they are called, and whatever it is called itself.
+    A subclass that has another `run`, of its own or from a mixin, is refused: its `class` statement raises a TypeError.
+    One that has an `__init__`, and forgets super().__init__(), works all the same; so does one that happens to have
+    other methods, whatever they are called, and whatever it is called itself.
     """
 
     name: str = ""
@@ -61,7 +61,7 @@ class Flow:
         """Look up, decide, write, check; then book (if there is an entry), mail, record. Returns the outcome.
 
         The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; lines are a list (one
-        text is none) of at least one, all are text and none is empty, and none says what is NEVER said. If not:
+        text is none) of at least one, all are text and of more than blanks, and none says what is NEVER said. If not:
         {"status": "held", "reason": …}, and nothing is booked or mailed. What is decided and checked is kept
         (`work.keep`) before any of it is done: taken up again, a run does what it had decided, whatever a hook would
         say now. Whatever raises, in a hook or in `work`: {"status": "failed", "reason": …}. Else {"status": "done"}.

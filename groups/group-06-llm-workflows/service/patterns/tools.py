@@ -7,7 +7,7 @@ from typing import Any
 FORMATS = {
     "booking": "two capital letters and four digits, of A to Z and 0 to 9",
     "euros": "whole cents, 0 or more",
-    "text": "text, not empty",
+    "text": "text, of more than blanks",
 }
 
 
@@ -19,7 +19,7 @@ class Tool:
     about: str
     arguments: dict[str, str]
     call: Callable[[dict[str, Any], str, str], Awaitable[dict]]
-    gives: tuple[str, ...] = ()  # the names in what it returns
+    gives: tuple[str, ...] = ()  # the names in what it returns; the model is to be told, in its own way
     cost: int = 1
 
 
