@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -337,7 +337,8 @@ class House:
     def wrong(self, ticket: Ticket, answer: Answer) -> str:
         """What is wrong with how a ticket has ended; "" if it is solved."""
         if answer.body.get("status") != ticket.status:
-            return f"it is {answer.body.get('status')!r} ({str(answer.body.get('reason', ''))[:60]})"
+            reason = str(answer.body.get("reason") or "")
+            return f"it is {answer.body.get('status')}{f' ({shorten(reason, 200)})' if reason else ''}"
         entries = Counter((each.tenant, each.kind, each.cents) for each in self.effects(ticket, "ledger"))
         due = Counter((ticket.tenant, *entry) for entry in ticket.entries)
         if entries != due:
@@ -346,7 +347,7 @@ class House:
         if len(mails) != len(ticket.mails):
             return f"{len(mails)} mails were sent instead of {len(ticket.mails)}"
         lacks = [words for words in ticket.mails if not any(all(each in mail for each in words) for mail in mails)]
-        return f"no mail says {lacks[0]}" if lacks else ""
+        return f"no mail says {listed(lacks[0])}" if lacks else ""
 
     def again(self, tickets: Sequence[Ticket]) -> int:
         """Entries and mails that are there more than once."""
@@ -374,6 +375,15 @@ class House:
         seen += [(e.at, f"{e.tool} of {e.tenant}: {f'{e.kind} {e.cents}' if e.tool == 'ledger' else e.text}")
                  for e in self.gateway.effects if e.booking == ticket.booking]  # fmt: skip
         return [*seen, *((self.sim.now, line) for line in more)]
+
+
+def listed(items: Iterable[object]) -> str:
+    """For a person; "nothing" if there is nothing."""
+    return ", ".join(map(str, items)) or "nothing"
+
+
+def shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _told(entries: Counter[tuple[str, str, int]]) -> str:

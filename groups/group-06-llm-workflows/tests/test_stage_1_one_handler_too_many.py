@@ -99,11 +99,21 @@ def test_a_ticket_goes_to_the_first_who_takes_it(scene, incident, probes):
     for at, (what, got, right) in enumerate(zip(told, seen, due, strict=True)):
         if got[2] is not None:
             got[2].pop("reason", None)
-        story.append((float(at), f"{what}: {', '.join(got[1])} → {got[2]}"))
         if got != right:
-            wrong.append(f"{what}: called are {got[1]}, and it ends as {got[2]}; right is {right[1]}, and {right[2]}")
-    sees = f"of {len(due)} tickets, on another way: {len(wrong)}. {wrong[0] if wrong else ''}"
+            (called, ends), (ought, end) = ((incident.listed(each[1]), _ending(each[2])) for each in (got, right))
+            wrong.append(f"{what}: called are {called}, and it ends as {ends}; right are {ought}, and {end}")
+            story.append((float(at), f"{what}: {called} → {ends}"))
+    sees = f"of {len(due)} tickets, {len(wrong)} go another way. {wrong[0] if wrong else ''}"
     expect("wrong_ways", len(wrong), at_most=0, unit="tickets", code="wrong-handler", sees=sees, story=story)
+
+
+def _ending(outcome):
+    """An outcome in words."""
+    if outcome is None:
+        return "nothing"
+    seen = f", seen by {outcome['seen']}" if "seen" in outcome else ""
+    by = f" by {outcome['by']}" if "by" in outcome else ""
+    return f"{outcome.get('status')}{by}{seen}"
 
 
 @pytest.mark.pattern("chain-of-responsibility")
@@ -281,11 +291,13 @@ def test_another_team_brings_a_policy(scene, incident):
     expect("not_chosen", int(put.status != 200), at_most=0, code="plug-in-ignored", sees=sees, about="/policy")
     paid = [sum(e.cents for e in house.effects(ticket, "ledger")) for ticket in tickets]
     wrong = sum(a != b for a, b in zip(paid, due, strict=True))
-    sees = f"before it is chosen, after that, after a restart, and with a policy of 130 %, {paid} cents are paid and"
-    sees = f"{sees} {due} are right"
+    when = ("before it is chosen", "after that", "after a restart", "with a policy of 130 %")
+    off = [f"{what} {a:,} cents are paid, and {b:,} are right"
+           for what, a, b in zip(when, paid, due, strict=True) if a != b]  # fmt: skip
+    sees = f"a policy arrives as a file: {'; '.join(off)}"
     expect("wrong_refunds", wrong, at_most=0, unit="refunds", code="policies-mixed", sees=sees,
            story=house.done(tickets[1]))
-    sees = f"a policy would pay more than the fare, and its ticket is {end.body.get('status')!r}"
+    sees = f"a policy would pay more than the fare, and its ticket is {end.body.get('status')}"
     expect("not_failed", int(end.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
            about=tickets[3].ref)
     theirs = sum(e.cents for e in house.effects(other, "ledger"))

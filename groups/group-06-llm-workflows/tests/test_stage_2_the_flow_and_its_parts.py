@@ -46,13 +46,19 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
         effects = [f"book {entry[0]} {entry[1]}"] if entry else []
         effects.append("mail " + "; ".join(map(str, lines or ["Your ticket is settled."])))
         due = [f"look up {tool}", *(effects if sound else []), "record done" if sound else "record held"]
-        what = f"entry {entry}, mail {lines}"
-        story.append((0.0, f"{what} → {status}: {', '.join(events)}"))
+        entered = f"{entry[0] or 'of no kind'} {entry[1]}" if entry else "none"
+        what = f"entry {entered}, lines {incident.listed(f'“{line}”' for line in _lines(lines))}"
         if status != ("done" if sound else "held") or events != due or (not sound and not reason):
-            wrong.append(f"{what}: it is {status!r}, and {events} happened instead of {due}")
-    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, wrong: {len(wrong)}."
+            done, right = incident.listed(events), incident.listed(due)
+            wrong.append(f"{what}: it is {status}; what happened is {done}, and right is {right}")
+            story.append((0.0, f"{what} → {status}: {done}"))
+    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, {len(wrong)} go wrong."
     sees = f"{sees} {(wrong or [''])[0]}"
     expect("wrong_flows", len(wrong), at_most=0, unit="flows", code="unchecked", sees=sees, story=story)
+
+
+def _lines(lines):
+    return lines if isinstance(lines, list) else [] if lines is None else [lines]
 
 
 @pytest.mark.pattern("template-method")

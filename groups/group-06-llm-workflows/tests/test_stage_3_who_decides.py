@@ -128,7 +128,7 @@ def test_while_the_model_is_down_people_decide(scene, incident):
     sees = f"{sees} decided on"
     expect("done_anyway", done, at_most=0, unit="effects", code="guessed", sees=sees, story=house.done(tickets[0]))
     told = [end.body.get("status") for end in ends]
-    sees = f"the model is down, and {len(tickets)} letters are {told} instead of waiting for people"
+    sees = f"the model is down, and {len(tickets)} letters are {incident.listed(told)}, and not for people"
     off = sum(status != "people" for status in told)
     expect("not_for_people", off, at_most=0, unit="letters", code="no-ending", sees=sees, about=tickets[0].ref)
     amiss = house.wrong(later, end)
@@ -193,12 +193,12 @@ def test_a_call_of_the_model_is_a_strangers(scene, incident, probes):
         refused = not called and not ok and _error_in(content)
         fine = ident == calls[what]["id"] and len(content) <= most
         right = fine and ((what in good and made) or (what in odd and (made or refused)) or (what in bad and refused))
-        told = f"{what}: {'ok' if ok else 'not ok'}, {content[:60]}; the tool is called {len(called)} times"
-        story.append((0.0, told))
         if not right:
-            reached = f"reaches the tool with {called[0]}" if called else "does not reach the tool"
-            wrong.append(f"{what} {reached}, and is answered {content[:60]!r}, which is {'ok' if ok else 'not ok'}")
-    sees = f"of {len(calls)} calls that a model makes, taken wrongly: {len(wrong)}. {(wrong or [''])[0]}"
+            reached = f"reaches the tool with {json.dumps(called[0][0])}" if called else "does not reach the tool"
+            said = f"and the model is told {'its result' if ok else 'an error'}: {incident.shorten(content, 80)}"
+            wrong.append(f"{what} {reached}, {said}")
+            story.append((0.0, wrong[-1]))
+    sees = f"of {len(calls)} calls that a model makes, {len(wrong)} are taken wrongly. {(wrong or [''])[0]}"
     expect("taken_wrongly", len(wrong), at_most=0, unit="calls", code="unchecked-call", sees=sees, story=story)
     ok, content = seen["no call"]
     sees = f"what a model wants to call is nothing at all, and that is answered {content[:80]}"

@@ -114,7 +114,7 @@ def test_a_plan_is_sound_or_nothing(scene, incident, probes):
     waits = {c: {b}, d: {a, b, c}}
     wrong, story = [], []
     for (what, text), (order, refused) in zip(both.items(), seen, strict=True):
-        story.append((0.0, f"{what}: {refused or order}"))
+        story.append((0.0, f"{what}: {refused or incident.listed(order)}"))
         if what in texts and refused != "BadPlan":
             wrong.append(f"{what} is {f'a {refused}' if refused else 'taken'}, and not a BadPlan")
         elif what in good:
@@ -122,8 +122,8 @@ def test_a_plan_is_sound_or_nothing(scene, incident, probes):
             whole = what.endswith("order")
             first = [x for x in order or () if whole and not waits.get(x, set()) <= set(order[: order.index(x)])]
             if order is None or sorted(order) != sorted(ids) or first:
-                wrong.append(f"{what} is {f'a {refused}' if refused else f'to be done as {order}'}")
-    sees = f"of {len(good)} sound plans and {len(texts)} others, taken wrongly: {len(wrong)}. {(wrong or [''])[0]}"
+                wrong.append(f"{what} is {f'a {refused}' if refused else f'to be done as {incident.listed(order)}'}")
+    sees = f"of {len(good)} sound plans and {len(texts)} others, {len(wrong)} are taken wrongly. {(wrong or [''])[0]}"
     expect("taken_wrongly", len(wrong), at_most=0, unit="plans", code="bad-plan", sees=sees, story=story)
     sees = f"{len(both)} plans are looked at, and tools are called {called} times for that"
     expect("called", called, at_most=0, unit="calls", code="half-a-plan", sees=sees, story=story)
@@ -161,7 +161,7 @@ def test_what_is_done_is_what_was_planned(scene, incident, probes):
     wrong = sum(call not in seen["first"] for call in due) + abs(len(seen["first"]) - 4)
     sees = f"a plan of four steps is carried out, and {wrong} calls are not as planned: {seen['first'][-1:]}"
     expect("not_as_planned", wrong, at_most=0, unit="calls", code="not-as-planned", sees=sees, story=story)
-    sees = f"a tool raises in the midst of a plan, and what is heard of it is {seen['raised']!r}"
+    sees = f"a tool raises in the midst of a plan, and what is heard of it is {seen['raised'] or 'nothing'}"
     expect("not_raised", int(seen["raised"] != "send"), at_most=0, code="not-as-planned", sees=sees, story=story)
     again = [tool for tool, args in seen["second"] if tool != "send"]
     sees = f"the last of four steps failed, a new plan with other names is made, and {len(again)} finished steps are"
@@ -336,20 +336,21 @@ def test_no_crash_does_anything_twice(scene, incident):
         amiss = [amiss for t, end in zip(tickets, ends, strict=True) if (amiss := house.wrong(t, end))]
         rows = sorted((str(row.get("ticket")), str(row.get("route"))) for row in records.body.get("records") or [])
         wrong_records = int(rows != sorted((t.ref, route) for t in tickets for route in t.routes))
-        told = f"done again: {again}; records of {[route for _, route in rows]};"
+        told = f"done again: {again}; records of {incident.listed(route for _, route in rows)};"
         told = f"{told} {'; '.join(amiss) or 'all is as it should be'}"
         return (again, amiss, wrong_records, house.story(told)), effects
 
     results = enumerate_crashes(play, most=6, rng=rng)
     wrong = [each for each in results if each[0] or each[1] or each[2]]
     again, unsolved, records = (sum(bool(each[at]) for each in results) for at in range(3))
+    unsolved_one = next((amiss[0] for _, amiss, *_ in wrong if amiss), "")
     worst = max(wrong, key=lambda each: each[0], default=(0, [], 0, ()))
     sees = f"the desk crashes behind {len(results) - 1} effects of two tickets, one at a time, and {len(wrong)}"
     sees = f"{sees} times they do not end"
-    sees = f"{sees} as without a crash: {again} times entries or mails are made again, {unsolved} times a ticket is"
-    sees = f"{sees} not solved as"
-    sees = f"{sees} it was decided{f' ({worst[1][0]})' if worst[1] else ''}, {records} times compliance lacks a"
-    sees = f"{sees} record, or has several"
+    why = [f"{again} times entries or mails are made again"] if again else []
+    why += [f"{unsolved} times a ticket is not solved as it was decided ({unsolved_one})"] if unsolved else []
+    why += [f"{records} times compliance lacks a record, or has several"] if records else []
+    sees = f"{sees} as without a crash: {', '.join(why)}"
     expect("amiss", len(wrong), at_most=0, unit="crash points", code="not-once", sees=sees, story=worst[3])
 
 
@@ -478,8 +479,9 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
            story=house.done(about))
     got = [end.body.get("status") for end in ends[6:8]]
     done = sum(name in (e.kind, *e.text.split(": ")) for tool in ("ledger", "mail") for e in house.effects(held, tool))
-    sees = f"a new type raises on one ticket, and guarantees something on another: these are {got[0]!r} and {got[1]!r},"
-    sees = f"{sees} with {done} entries and mails of that type for the latter"
+    sees = f"a new type raises on one ticket, and guarantees something on another: these are {got[0]} and {got[1]},"
+    sees = f"{sees} with {done} entries and mails of that type for the latter; right are failed and held, since of two"
+    sees = f"{sees} routes the first that is not done counts, and nothing is done"
     expect("unguarded", int(got != ["failed", "held"] or done > 0), at_most=0, code="skipped", sees=sees,
            story=house.done(held))
     for what, ticket, end in (("fails", fails, ends[6]), ("is held", held, ends[7])):
@@ -494,11 +496,11 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     rows = sorted((str(r.get("route")), str(r.get("status"))) for r in records.body.get("records") or []
         if r.get("route") == name)
     due = sorted([(name, "done")] * 4 + [(name, "failed")] * 2 + [(name, "held")])
-    sees = f"seven tickets took the new type, and compliance has {[status for _, status in rows]} of it"
+    sees = f"seven tickets took the new type, and compliance has {incident.listed(status for _, status in rows)} of it"
     expect("no_record", int(rows != due), at_most=0, code="no-record", sees=sees, about="/records")
     reason = str(ends[3].body.get("reason"))
     sees = f"a ticket is gone on with after a crash, and a handler that is always called is not: its reason is"
-    sees = f"{sees} {reason[:60]!r}"
+    sees = f"{sees} “{incident.shorten(reason, 80)}”"
     expect("past_the_chain", int(not reason.endswith("; seen")), at_most=0, code="skipped", sees=sees,
            story=house.done(cut))
     rows = [row for row in listed.body.get("tickets", []) if name in (row.get("routes") or [])]
