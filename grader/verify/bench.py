@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -103,7 +102,7 @@ class _Suites:
         self._scratch = scratch
         self._lock = threading.Lock()
         self._running: list[Warm] = []
-        self._starts: Iterator[int] | None = itertools.count()
+        self._stopped = False
 
     def __enter__(self) -> _Suites:
         return self
@@ -113,10 +112,9 @@ class _Suites:
 
     def start(self, seed: int) -> Warm:
         with self._lock:
-            if self._starts is None:
+            if self._stopped:
                 raise RuntimeError("no further suite: the proof was stopped")
-            place = self._scratch / str(next(self._starts))
-            place.mkdir()
+            place = Path(tempfile.mkdtemp(dir=self._scratch))
             warm = Warm(self._group, self._pristine, place, seed, confined=False)
             self._running.append(warm)
             return warm
@@ -129,6 +127,6 @@ class _Suites:
 
     def stop(self) -> None:
         with self._lock:
-            self._starts = None
+            self._stopped = True
             while self._running:
                 self._running.pop().close()
