@@ -19,6 +19,8 @@ from tests.attacks.target import HALF, app, make
 
 ADDS, REMEMBERS = "tests/test_kettle.py::test_it_adds", "tests/test_kettle.py::test_it_remembers"
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="who has started whom stands in /proc")
+
 RunAll = Callable[..., dict[Run, GroupOutcome]]
 
 
@@ -65,6 +67,7 @@ def lives(process: int) -> bool:
         return False
 
 
+@needs_proc
 def test_what_is_stopped_leaves_nothing_behind(run_all: RunAll) -> None:
     before, seen = started(), set[int]()
 
@@ -81,6 +84,7 @@ def test_what_is_stopped_leaves_nothing_behind(run_all: RunAll) -> None:
     assert not any(map(lives, seen))
 
 
+@needs_proc
 def test_what_was_not_judged_says_so(run_all: RunAll) -> None:
     before = started()
 
