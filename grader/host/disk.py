@@ -1,11 +1,11 @@
 """The disk of a host: SQLite's waits and clocks, file times, file locks, and an announcement of each durable effect.
 
-A host hands over before each statement when others share its disk, or when crash points are counted: otherwise lockstep
-makes all that lies between two awaits atomic, and no check-then-act between hosts ever races. Durable effects below the
-data folder (a commit, a file opened for writing, a write, a rename, a removal) are announced when they have happened,
-so that the simulation can crash a host right behind any of them. A crash ends the process, not the machine, so nothing
-waits for a real disk: fsync, and what SQLite does of it, is left out. What goes past Python's own ways (mmap, other
-libraries) is not announced; the simulation sees that the disk changed, and says so.
+A host whose disk others share hands over before each statement that they could tell from a later one: otherwise
+lockstep makes all that lies between two awaits atomic, and no check-then-act between hosts ever races. Durable effects
+below the data folder (a commit, a file opened for writing, a write, a rename, a removal) are announced when they have
+happened, so that the simulation can crash a host right behind any of them. A crash ends the process, not the machine,
+so nothing waits for a real disk: fsync, and what SQLite does of it, is left out. What goes past Python's own ways
+(mmap, other libraries) is not announced; the simulation sees that the disk changed, and says so.
 """
 
 from __future__ import annotations
@@ -45,11 +45,6 @@ def effect(kind: str, text: str) -> None:
         kernel.tell(wire.Effect(kind, wire.text(text), where.here()))
 
 
-def _turn() -> None:
-    """Others may run before the next statement."""
-    kernel.step(to_the_world=kernel.interleave)
-
-
 def _inside(path: Any) -> str | None:
     """The full path, if it lies below the data folder."""
     if not isinstance(path, (str, os.PathLike)):
@@ -64,6 +59,7 @@ _BUSY_TIMEOUT = re.compile(r"\bpragma\s+(?:\w+\s*\.\s*)?busy_timeout\b(?:\s*[=(]
 _SYNCHRONOUS = re.compile(r"\bpragma\s+(?:\w+\s*\.\s*)?synchronous\b(\s*[=(]\s*'?(\w+)'?\s*\)?)?", re.IGNORECASE)
 _LEVELS = {"0": 0, "off": 0, "no": 0, "false": 0, "2": 2, "full": 2, "3": 3, "extra": 3}  # the rest is "normal"
 _WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*([a-z]*)", re.IGNORECASE | re.DOTALL)
+_LOCKING = re.compile(r"begin\s+(?:immediate|exclusive)|insert|replace|update|delete|create|drop|alter", re.IGNORECASE)
 _PRAGMA = r"pragma\s+(?:\w+\s*\.\s*)?(?:user_version|application_id|journal_mode|wal_checkpoint|optimize|\w*vacuum)"
 _CHANGING = re.compile(rf"\b(returning|{_PRAGMA})\b", re.IGNORECASE)
 _ALL_ROWS = r"delete\s+from\s+[\w.\"`\[\]]+\s*;?\s*$"  # writes the file even where there are none
@@ -74,7 +70,6 @@ _UNCOUNTED = re.compile(
 
 def _patiently(seconds: float, statement: Callable[[], T]) -> T:
     """Run `statement`; while the file is locked, wait in virtual time as SQLite's busy handler would."""
-    _turn()
     until, nap = kernel.clock.now + round(seconds * 1e9), 0.001
     while True:
         try:
@@ -169,6 +164,7 @@ class Connection(sqlite3.Connection):
         self._changes = 0  # as far as they have been told of
         self._uncounted = False  # has changed something that total_changes does not count, and is not committed yet
         self._holds = False  # a transaction has read or written
+        self._writes = False  # a transaction has the file's write lock
         path = _inside(database)
         self._durable = path is not None or str(database).startswith("file:")
         new = path is not None and not os.path.exists(path)
@@ -229,11 +225,14 @@ class Connection(sqlite3.Connection):
 
     def _perform(self, sql: str, statement: Callable[[], T]) -> T:
         found = _WORD.match(sql)
-        word = found[1].lower() if found else ""
+        word, at = (found[1].lower(), found.start(1)) if found else ("", 0)
+        ends = word in ("commit", "end", "rollback")
+        # of what a writer does before that, other hosts see only that the file is locked
+        kernel.step(to_the_world=kernel.interleave and (ends or not self._writes))
         # where waiting could mean a deadlock (a reader that wants to write), SQLite gives up at once, and so do we
-        waits = not self._holds or word in ("commit", "end", "rollback")
-        result = _patiently(self._patience if waits else 0.0, statement)
+        result = _patiently(self._patience if ends or not self._holds else 0.0, statement)
         self._holds = self.in_transaction and (self._holds or word != "begin")
+        self._writes = self.in_transaction and (self._writes or bool(_LOCKING.match(sql, at)))
         if word == "rollback":
             self._changes, self._uncounted = self.total_changes, False
         else:

@@ -78,6 +78,7 @@ class Kernel:
         self._idle = _allocate_lock()
         self._idle.acquire()
         self._last_exchange = 0
+        self._has_acted = False  # since then, in a way that others could see
 
     def connect(self, link: wire.Link, boot: wire.Boot) -> None:
         """Begin a life as the host that `boot` names."""
@@ -96,6 +97,7 @@ class Kernel:
 
     def send(self, message: wire.Outbound) -> None:
         """Leaves with the next exchange."""
+        self._has_acted = True
         self.out.append(message)
         if len(self.out) > MOST_OUT:
             self.fail("flood", f"sent more than {MOST_OUT:,} messages at one instant of virtual time")
@@ -142,7 +144,7 @@ class Kernel:
             real_exit(0)
         if message.now > self.clock.now:
             self.clock.now = message.now
-        self._last_exchange = self.clock.now
+        self._last_exchange, self._has_acted = self.clock.now, False
         self.interleave, self.counting = message.interleave, message.counting
         self.expire()
         for each in message.inbox:
@@ -258,9 +260,12 @@ class Kernel:
             self.park(self.waiter(seconds, "time.sleep"))
 
     def step(self, to_the_world: bool = False) -> None:
-        """Let others run here, and come back at once: other threads of this host, or (`to_the_world`) other hosts."""
+        """Let others run here, and come back at once: other threads of this host, or (`to_the_world`) other hosts, too,
+        since what follows is seen by them; but not where they have just had their turn."""
         if to_the_world:
-            self.exchange(self.clock.now)
+            if self._has_acted:
+                self.exchange(self.clock.now)
+            self._has_acted = True
         if self.on_main():
             if self._ready:
                 self.run_ready()

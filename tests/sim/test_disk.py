@@ -95,6 +95,37 @@ def test_a_busy_wait_is_virtual_and_as_long_as_was_asked_for(
     assert answers[1].seconds == pytest.approx(seconds, abs=0.01)
 
 
+def test_who_does_not_wait_finds_the_file_locked_by_a_transaction_of_one_instant(stage: Stage) -> None:
+    """A writer's statements are one step for other hosts, but for its commit: before that, the file is locked."""
+    service = stage.service(
+        """
+        path = data / "d.db"
+        setup = sqlite3.connect(path)
+        setup.executescript("create table if not exists t(x)")
+        @app.post("/write")
+        async def write():
+            c = sqlite3.connect(path, timeout=0, isolation_level=None)
+            try:
+                c.execute("begin immediate")
+                for number in range(3):
+                    c.execute("insert into t values(?)", (number,))
+                c.execute("commit")
+            except sqlite3.OperationalError as error:
+                return str(error)
+            return "written"
+        @app.post("/count")
+        async def count():
+            return setup.execute("select count(*) from t").fetchone()[0]
+        """
+    )
+    paths = ["/write"] * 6 + ["/count"] * 2
+    runs = [stage.asked(service, *paths, hosts=3, seed=seed).result for seed in range(10)]
+    assert {answer.body for answers in runs for answer in answers[:6]} == {"written", "database is locked"}
+    seen = [answer.body for answers in runs for answer in answers[6:]]
+    assert all(body % 3 == 0 for body in seen)
+    assert len(set(seen)) > 1
+
+
 def test_a_reader_that_wants_to_write_is_refused_at_once_whatever_its_time_out(stage: Stage, close: Close) -> None:
     """SQLite does not wait where that could mean a deadlock."""
     answers = stage.ask(

@@ -18,11 +18,11 @@ DEARER = {"lark-large": Price(4_000, 21_000, 450), "lark-embed": Price(700, 0)}
 
 @pytest.mark.pattern("flyweight")
 def test_a_vocabulary_is_downloaded_once(scene, incident):
-    """Two dozen sessions at once, and each model's vocabulary is downloaded once by each replica."""
+    """Many sessions at once, and each model's vocabulary is downloaded once by each replica."""
     rng = scene.rng("sessions")
     house = incident.House(scene, replicas=2)
     tenants = [incident.word(rng) for _ in range(5)]
-    sessions = 24
+    sessions = 16
 
     async def play():
         await house.agree(*tenants)

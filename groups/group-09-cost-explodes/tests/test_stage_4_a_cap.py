@@ -198,19 +198,19 @@ def test_a_question_that_is_billed_twice_is_within_the_budget(scene, incident):
         return seen[key] == 1
 
     slow = faults.brown_out(0.0, 800.0, rng.uniform(70.0, 90.0), when=first)
-    house = incident.House(scene, replicas=2, joins=False, fails=[slow])
+    house = incident.House(scene, joins=False, fails=[slow])
     # the cheaper model's answer costs about 850, and 1,180 at most
     tenants = {incident.word(rng): budget for budget in (1_350, 1_500, rng.randrange(4_500, 5_500))}
 
-    async def office(tenant, to):
+    async def office(tenant):
         for _ in range(5):
-            if (await house.chat(tenant, incident.table(rng, "", 3_000), to=to)).status == 402:
+            if (await house.chat(tenant, incident.table(rng, "", 3_000))).status == 402:
                 break
 
     async def play():
         for tenant, budget in tenants.items():
             await house.agree(tenant, budget=budget)
-        await asyncio.gather(*(office(tenant, to) for to, tenant in enumerate(tenants)))
+        await asyncio.gather(*(office(tenant) for tenant in tenants))
         await asyncio.sleep(60.0)  # what was given up has ended, too
 
     house.run(play)
@@ -224,14 +224,14 @@ def test_a_question_that_is_billed_twice_is_within_the_budget(scene, incident):
 def test_who_has_no_money_takes_no_place(scene, incident):
     """Who is refused for want of money has made no call: it does not count in the quota."""
     rng = scene.rng("places")
-    house = incident.House(scene, replicas=2)
+    house = incident.House(scene)
     tenant, quota = incident.word(rng), rng.randrange(3, 6)
 
     async def play():
         await house.agree(tenant, budget=10, quota=quota)
-        poor = [await house.chat(tenant, incident.question(rng), to=to) for to in range(quota + 2)]
+        poor = [await house.chat(tenant, incident.question(rng)) for _ in range(quota + 2)]
         await house.agree(tenant, budget=10**6, quota=quota)
-        return poor, [await house.chat(tenant, incident.question(rng), to=to) for to in range(quota + 1)]
+        return poor, [await house.chat(tenant, incident.question(rng)) for _ in range(quota + 1)]
 
     poor, rich = house.run(play)
     odd = [answer.told for answer in poor if answer.status != 402]
@@ -294,7 +294,7 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
     rng = scene.rng("midnight")
     zone, elsewhere = rng.sample(("Asia/Tokyo", "Europe/Madrid", "America/New_York", "Asia/Karachi"), 2)
     midnight = datetime(2026, 2, 1, tzinfo=ZoneInfo(zone)).timestamp()
-    house = incident.House(scene, replicas=2, begins=datetime.fromtimestamp(midnight - 120.0, UTC))
+    house = incident.House(scene, begins=datetime.fromtimestamp(midnight - 120.0, UTC))
     tenant, other = incident.word(rng), incident.word(rng)
     budget, tokens = rng.randrange(6_000, 7_000), 5_000
     months = ["2026-01", "2026-02"]
@@ -302,22 +302,21 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
     async def play():
         for who, where in ((tenant, zone), (other, elsewhere)):
             await house.agree(who, zone=where, budget=budget)
-            await _until_refused(house, incident, rng, who, 0, tokens=tokens)
-        early = [await house.chat(who, incident.table(rng, "", tokens), to=1) for who in (tenant, other)]
+            await _until_refused(house, incident, rng, who, tokens=tokens)
+        early = [await house.chat(who, incident.table(rng, "", tokens)) for who in (tenant, other)]
         assert house.sim.now < 120.0, "two tenants' questions take more than two minutes"
-        for replica in house.replicas:  # what is spent outlives a process
-            replica.crash()
-            await replica.start()
-        early += [await house.chat(who, incident.table(rng, "", tokens), to=1) for who in (tenant, other)]
+        house.replicas[0].crash()  # what is spent outlives a process
+        await house.replicas[0].start()
+        early += [await house.chat(who, incident.table(rng, "", tokens)) for who in (tenant, other)]
         await house.sim.until(121.0)
-        late = [await house.chat(tenant, incident.question(rng), to=1)]
-        late.append(await house.chat(other, incident.table(rng, "", tokens), to=1))
-        await _until_refused(house, incident, rng, tenant, 0, tokens=tokens)
+        late = [await house.chat(tenant, incident.question(rng))]
+        late.append(await house.chat(other, incident.table(rng, "", tokens)))
+        await _until_refused(house, incident, rng, tenant, tokens=tokens)
         return early, late, [await house.costs(tenant, month) for month in months]
 
     early, late, costs = house.run(play)
     for number, answer in enumerate(early):
-        sees = f"a budget is used up, {'the replicas are restarted, ' * (number > 1)}and a question is answered {answer.told}"
+        sees = f"a budget is used up, {'the service is restarted, ' * (number > 1)}and a question is answered {answer.told}"
         expect("early", int(answer.status != 402), at_most=0, code="overshoot", sees=sees, about="/chat", story=house.story(tenant))
     sees = f"it is past midnight of the last day in {zone}, and a tenant there is answered {late[0].told}"
     expect("no_new_month", int(late[0].status != 200), at_most=0, code="wrong-month", sees=sees, about="/chat", story=house.story(tenant))
@@ -338,7 +337,7 @@ def test_a_budget_begins_anew_at_the_tenants_midnight(scene, incident):
         expect("off", abs(known - due), at_most=0, unit="micro-dollars", code="wrong-month", sees=sees, about="/chat", story=house.story(tenant))
 
 
-async def _until_refused(house, incident, rng, tenant, to, *, tokens=1_000):
+async def _until_refused(house, incident, rng, tenant, to=0, *, tokens=1_000):
     """Ask until there is no money left."""
     for _ in range(40):
         answer = await house.insist(tenant, incident.table(rng, "", tokens), to=to)
