@@ -392,16 +392,21 @@ class Course:
         green = self.of(group).stages
         return next((stage for stage in group.stages if stage.number not in green), None)
 
-    def next_step(self) -> Step:
-        group = self.current()
+    def next_step(self, group: Group | None = None) -> Step:
+        """What to do now with the group, or with the current one."""
+        group = group or self.current()
         if group is None:
             return Step("", "You have solved every group that is written.")
         if not group.is_here:
             return Step("learn init", "bring the group here")
         kept = self.of(group)
         if not kept.triggered_at and not kept.patterns:
-            return Step("learn trigger", "watch the outage hit your service")
-        return Step("learn check", "see whether it still happens")
+            return Step(self.typed("learn trigger", group), "watch the outage hit your service")
+        return Step(self.typed("learn check", group), "see whether it still happens")
+
+    def typed(self, command: str, group: Group) -> str:
+        """The command as one types it for the group: with its name, where another one would be meant without."""
+        return command if group == self.default() else f"{command} {group.id}"
 
     def seed(self, group: Group) -> int:
         """The seed that failed last, until it passes; else a fresh one."""

@@ -55,7 +55,7 @@ def screen(course: Course, group: Group | None, markdown: str, ink: Ink) -> str:
     for label, names in (("Stubs", _stubs(course, group)), ("Edit", _folders(group)), ("Whole", ["README.md"])):
         heads = [ink.bold(label) + " " * (7 - len(label)), *[" " * 7] * len(names)]
         rows += [head + _typed(course, group, name) for head, name in zip(heads, names, strict=False)]
-    return "\n".join([*rows, *next_step(course, ink, briefing=False)]) + "\n"
+    return "\n".join([*rows, *next_step(course, ink, group)]) + "\n"
 
 
 def of_stage(markdown: str, number: int) -> str:

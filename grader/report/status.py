@@ -34,22 +34,26 @@ def screen(course: Course, ink: Ink, changes: Changes | None = None) -> str:
     return "\n".join([*rows, "", *next_step(course, ink)]) + "\n"
 
 
-def next_step(course: Course, ink: Ink, *, briefing: bool = True) -> list[str]:
-    """The rows that say what to type now; whether to name the briefing among it."""
-    step = course.next_step()
+def next_step(course: Course, ink: Ink, read: Group | None = None) -> list[str]:
+    """The rows that say what to type now. `read`: the group whose briefing stands above, if there is one."""
+    group = read if read and read.id not in course.passed else course.current()
+    step = course.next_step(group)
     if not step.command:
         ours = ink.dim("yours beside ours, others' mistakes")
         done = ink.good(f"{ink.symbol('ok')} {step.purpose}")
         return [done, *_to_come(course, ink), f"  {ink.command('learn solution')}  {ours}"]
+    assert group
     lines = [(step.command, step.purpose)]
-    if briefing:
-        lines.append(("learn next", "read the briefing"))
-    elif step.command != "learn check":
-        lines.append(("learn check", "see whether it still happens"))
-    lines.append(("learn hint", "when you are stuck"))
+    check = course.typed("learn check", group)
+    if group != read:
+        lines.append((course.typed("learn next", group), "read the briefing"))
+    elif step.command != check:
+        lines.append((check, "see whether it still happens"))
+    lines.append((course.typed("learn hint", group), "when you are stuck"))
     heads = [ink.bold("Next"), *["    "] * len(lines)]
+    width = max(14, *(len(command) + 1 for command, _ in lines))
     return [
-        f"{head}   {ink.command(command.ljust(14))} {purpose}"
+        f"{head}   {ink.command(command.ljust(width))} {purpose}"
         for head, (command, purpose) in zip(heads, lines, strict=False)
     ]
 

@@ -32,7 +32,7 @@ def screen(group: Group, outcome: TriggerOutcome, ink: Ink, page: Path | None = 
         lines += ["", *_bars(outcome, number, ink)]
     lines += ["", *figures(outcome, ink), ""]
     shown = [f"As a page: {ink.command(page.as_uri())}"] if page else []
-    return "\n".join([*lines, *_next(outcome, ink), *shown]) + "\n"
+    return "\n".join([*lines, *_next(group, outcome, ink), *shown]) + "\n"
 
 
 def _heading(group: Group, outcome: TriggerOutcome, ink: Ink) -> str:
@@ -159,23 +159,29 @@ def _comes_through(outcome: TriggerOutcome) -> bool:
     return all(figure.reached for figure in outcome.yours.figures)
 
 
-def _next(outcome: TriggerOutcome, ink: Ink) -> list[str]:
-    again = "learn trigger" if len(outcome.incidents) == 1 else f"learn trigger --stage {outcome.stage}"
+def _next(group: Group, outcome: TriggerOutcome, ink: Ink) -> list[str]:
+    trigger, check = f"learn trigger {group.id}", f"learn check {group.id}"
+    again = trigger if len(outcome.incidents) == 1 else f"{trigger} --stage {outcome.stage}"
     first = verdict(outcome)
     if outcome.varied:
-        rest = [(again, "the incident as it was"), ("learn check", "the tests that judge it")]
+        rest = [(again, "the incident as it was"), (check, "the tests that judge it")]
         first = ink.bold(first)
     elif _comes_through(outcome):
-        rest = [("learn check", "other seeds, other faults")]
+        rest = [(check, "other seeds, other faults")]
         first = ink.good(f"{ink.symbol('ok')} {first}")
     elif outcome.changed:
-        rest = [("learn check", "which test is still red, and why"), ("learn hint", "one step of help")]
+        rest = [(check, "which test is still red, and why"), (f"learn hint {group.id}", "one step of help")]
         first = ink.bad(f"{ink.symbol('bad')} {first}")
     else:
         first = ink.bad(f"{ink.symbol('bad')} {first}")
-        rest = [("learn next", "the briefing: what to build"), ("learn check", "the tests that judge it")]
+        rest = [(f"learn next {group.id}", "the briefing: what to build"), (check, "the tests that judge it")]
     name, *others = outcome.settings
     rest.append((f"{again} --set {name}={outcome.settings[name] * 2:g}", f"also {', '.join(others)}"))
-    rest += [(f"learn trigger --stage {n}", title) for n, title in outcome.incidents.items() if n != outcome.stage]
+    rest += [(f"{trigger} --stage {n}", title) for n, title in outcome.incidents.items() if n != outcome.stage]
     width = max(len(command) for command, _ in rest)
-    return [first, *(f"  {ink.command(command.ljust(width))}  {ink.dim(purpose)}" for command, purpose in rest)]
+    rows = [first]
+    for command, purpose in rest:
+        left, *below = textwrap.wrap(purpose, max(20, ink.width - width - 4))
+        rows.append(f"  {ink.command(command.ljust(width))}  {ink.dim(left)}")
+        rows += [f"  {' ' * width}  {ink.dim(row)}" for row in below]
+    return rows

@@ -34,6 +34,8 @@ DESK_SECONDS = 0.005
 """What the provider needs to refuse a call, or to repeat a reply that it kept: no slot, no bill."""
 
 RULES = f"""\
+First what holds for all calls; then the models: lark-large and lark-small, {reader.READER}, lark-agent; then tariffs.
+
 POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the shapes of OpenAI, Anthropic and Cohere.
 - A fixed number of calls is executed at once; the others wait in one queue, first come, first served. How long one
   takes follows a log-normal law.
@@ -46,8 +48,12 @@ POST /v1/chat/completions, /v1/messages, /v1/embeddings and /v1/rerank, in the s
   no calls, it is executed and billed as one more. With another request: 400. Refusals are not kept.
 - Where an API key's calls at once are capped, one more gets 429. A call counts until its reply has been sent, or its
   client has hung up.
+
 {model.RULES}
-{reader.RULES}{agent.RULES}{billing.RULES}"""
+
+{reader.RULES}
+{agent.RULES}
+{billing.RULES}"""
 
 
 class TooManyCalls(Exception):

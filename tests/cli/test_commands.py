@@ -117,6 +117,17 @@ def test_from_the_first_look_to_the_next_group(learn: Learner) -> None:
     assert "▶  2  The cup is filled twice" in learn().out
 
 
+def test_what_to_type_next_is_about_the_group_that_was_asked_for(learn: Learner) -> None:
+    """Without a name, it would be about the current one."""
+    (learn.workspace / ".learn").mkdir(exist_ok=True)
+    (learn.workspace / ".learn" / "settings.toml").write_text('open = "all"\n')
+    asked = learn("next", "group-2").out
+    assert ("learn trigger group-2" in asked, "learn hint group-2" in asked) == (True, True)
+    current = learn("next").out
+    assert ("learn hint " in current, "learn hint group" in current) == (True, False)
+    assert "learn check group-2" in learn("trigger", "group-2").out
+
+
 def test_who_has_solved_all_sees_what_that_is(learn: Learner) -> None:
     shutil.rmtree(learn.workspace / "groups" / "group-04-kettle")
     learn("hint", "group-1", "lid")
