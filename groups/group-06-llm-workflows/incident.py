@@ -120,6 +120,7 @@ class Gateway:
     effects: list[Effect] = field(default_factory=list)
     calls: list[tuple[float, str, int, str]] = field(default_factory=list)  # when, path, how answered, which booking
     broken: set[str] = field(default_factory=set)  # tools that refuse everything
+    away: set[str] = field(default_factory=set)  # tools that cannot answer now
     kept: dict[str, tuple[bytes, Reply]] = field(default_factory=dict)
 
     async def __call__(self, call: Call) -> Reply:
@@ -135,6 +136,8 @@ class Gateway:
         known = self.facts.get(str(args.get("booking")), {})
         if tool in self.broken:
             return Reply.json({"error": "the system behind this tool is gone"}, 410)
+        if tool in self.away:
+            return Reply.json({"error": "the system behind this tool does not answer"}, 503)
         if tool not in KINDS:
             return Reply.json({"error": f"there is no {tool}"}, 404)
         if not known:

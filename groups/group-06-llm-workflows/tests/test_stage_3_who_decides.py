@@ -63,7 +63,11 @@ def test_letters_go_where_they_belong(scene, incident):
     rng = scene.rng("day")
     house = incident.House(scene)
     tickets = house.day(rng, 24)
-    ends = house.run(lambda: house.handle(tickets, gap=0.1, patience=20.0))
+
+    async def play():
+        return await house.handle(tickets, gap=0.1, patience=20.0), await house.send("GET", "/records")
+
+    ends, records = house.run(play)
     pairs = [(t, end) for t, end in zip(tickets, ends, strict=True) if t.status == "done"]
     wrong = [(t, end) for t, end in pairs if end.body.get("routes") != list(t.routes)]
     share = 100 * len(wrong) / len(pairs)
@@ -76,6 +80,17 @@ def test_letters_go_where_they_belong(scene, incident):
     sees = f"{len(unclear)} letters say nothing that could be done, and {off} of them are not asked about, or are"
     sees = f"{sees} worked on"
     expect("not_asked_about", off, at_most=0, unit="letters", code="guessed", sees=sees, about=unclear[0][0].ref)
+    off = sum(not _is_on_record(t, end, "clarify", records) for t, end in unclear)
+    sees = f"{len(unclear)} letters say nothing that could be done, and for {off} of them clarify is not the only route,"
+    sees = f"{sees} or compliance has no record of it, or several"
+    expect("no_record", off, at_most=0, unit="letters", code="no-record", sees=sees, about="/records")
+
+
+def _is_on_record(ticket, end, route, records):
+    """Is this its only route, and is there one record of the ticket? Nothing was done, so that its route may be none."""
+    found = [row for row in records.body.get("records") or [] if row.get("ticket") == ticket.ref]
+    noted = [row.get("route") in (route, "") and row.get("status") == route for row in found]
+    return end.body.get("routes") == [route] and noted == [True]
 
 
 @pytest.mark.pattern("router-agent")
@@ -120,9 +135,9 @@ def test_while_the_model_is_down_people_decide(scene, incident):
         await house.sim.until(21.0)  # its key is refused now
         ends += await house.handle(tickets[3:], patience=15.0)
         await house.sim.until(max(23.0, house.sim.now))
-        return ends, await house.handle([later], patience=15.0)
+        return ends, await house.handle([later], patience=15.0), await house.send("GET", "/records")
 
-    ends, (end,) = house.run(play)
+    ends, (end,), records = house.run(play)
     done = sum(len(house.effects(t, tool)) for t in tickets for tool in ("ledger", "mail"))
     sees = f"the model is down, {len(tickets)} letters come, and {done} entries are made of them that nobody has"
     sees = f"{sees} decided on"
@@ -131,6 +146,10 @@ def test_while_the_model_is_down_people_decide(scene, incident):
     sees = f"the model is down, and {len(tickets)} letters are {incident.listed(told)}, and not for people"
     off = sum(status != "people" for status in told)
     expect("not_for_people", off, at_most=0, unit="letters", code="no-ending", sees=sees, about=tickets[0].ref)
+    off = sum(not _is_on_record(t, end, "people", records) for t, end in zip(tickets, ends, strict=True))
+    sees = f"{len(tickets)} letters are for people, and for {off} of them that is not the only route, or compliance has"
+    sees = f"{sees} no record of it, or several"
+    expect("no_record", off, at_most=0, unit="letters", code="no-record", sees=sees, about="/records")
     amiss = house.wrong(later, end)
     sees = f"the model was down, is well again, and of the next letter, {amiss}"
     expect("not_routed", int(bool(amiss)), at_most=0, unit="letters", code="no-ending", sees=sees, about=later.ref)
