@@ -74,7 +74,7 @@ def test_a_batch_is_paid_by_all_who_are_in_it(scene, incident):
         sees = f"a tenant's part of two batches is {float(due):.2f} micro-dollars, and it pays {known}"
         # each share may be less than one away, and one tenant has two in each batch
         most = 4 if tenant == tenants[0] else 2
-        expect("unfair", float(abs(due - known)), at_most=most - 0.001, unit="micro-dollars", code="unfair", sees=sees, about=("/documents", "/costs"), story=house.story())
+        expect("unfair", int(abs(due - known) >= most), at_most=0, unit="bills", code="unfair", sees=sees, about=("/documents", "/costs"), story=house.story())
         feature = told.amount("features", "documents")
         sees = f"a tenant has only had documents embedded, for {known} micro-dollars; of that, {feature} are on documents"
         expect("wrong_feature", abs(feature - known), at_most=0, code="wrong-feature", sees=sees, about=("/documents", "/costs"), story=house.story())

@@ -92,7 +92,7 @@ def test_from_eighty_percent_a_cheaper_model_will_do(scene, incident):
     """Below 80 % the tenant's own model answers, from there on the cheaper one; and somebody is told, once."""
     rng = scene.rng("eighty")
     house = incident.House(scene, replicas=2)
-    tenant, budget = incident.word(rng), rng.randrange(55_000, 60_000)
+    tenant, budget = incident.word(rng), rng.randrange(75_000, 85_000)
     house.deaf = 1
     told = []
 
@@ -134,7 +134,7 @@ def test_what_was_not_needed_comes_back(scene, incident):
         faults.brown_out(0.0, 900.0, 20.0, when=lambda call: crash.encode() in call.body),
     ]
     house = incident.House(scene, replicas=2, fails=fails, horizon=1200.0)
-    tenant, budget = incident.word(rng), rng.randrange(12_000, 14_000)
+    tenant, budget = incident.word(rng), rng.randrange(9_000, 10_500)
 
     async def play():
         await house.agree(tenant, budget=budget)
