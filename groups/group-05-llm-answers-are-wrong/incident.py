@@ -139,7 +139,8 @@ class House:
         body = {"question": question.text, "region": question.region}
         body |= {"as_of": question.as_of} if question.as_of else {}
         answer = await self.send("POST", "/ask", tenant=tenant, json=body)
-        prompts = [entry.prompt for entry in self.provider.log[before:] if entry.path == CHAT]
+        calls = [entry for entry in self.provider.log[before:] if entry.tenant == tenant]  # others may ask at once
+        prompts = [entry.prompt for entry in calls if entry.path == CHAT]
         return Asked(question, answer, "\n".join(prompts))
 
     async def ask_all(self, questions: Iterable[Question], *, tenant: str = TENANT) -> list[Asked]:

@@ -4,6 +4,7 @@ In the order in which they are best solved. What they demand is in the briefing 
 """
 
 import random
+from dataclasses import replace
 
 import pytest
 from grader.plugin import expect
@@ -189,16 +190,23 @@ def test_the_assistant_judges_itself(scene, incident):
     golden = _cases(questions)
     of_fares = [case for case in golden if (case["document"] or "").startswith("fare")]
     lies = [case | {"answer": case["answer"] + 200} for case in of_fares]
+    rule = next(each for each in questions if each.document.startswith("fare"))
+    paper = next(document for document in documents if document.id == rule.document)
+    other = rule.sentence.replace(str(rule.amount), str(rule.amount + 200))
+    contrary = replace(paper, id="contrary", text=paper.text.replace(rule.sentence, other))
 
     async def play():
         await house.save(documents)
         asked = await house.ask_all(questions)
         found = [await house.send("POST", "/evaluations", json={"golden": some}) for some in (golden, lies)]
+        await house.save([contrary])
+        found.append(await house.send("POST", "/evaluations", json={"golden": _cases([rule])}))
+        await house.send("DELETE", "/documents/contrary")
         for gone in dict.fromkeys(case["document"] for case in of_fares):
             await house.send("DELETE", f"/documents/{gone}")
         return asked, *found, await house.send("POST", "/evaluations", json={"golden": of_fares})
 
-    asked, found, lied, late = house.run(play)
+    asked, found, lied, torn, late = house.run(play)
     sees = f"the assistant is to judge itself, and answers {found.told}"
     expect("refused", int(found.status != 200), at_most=0, code="no-evaluation", sees=sees, about="/evaluations")
     ends = incident.Ends(tuple(asked))
@@ -215,6 +223,9 @@ def test_the_assistant_judges_itself(scene, incident):
     fault = lied.body.get("blame")
     sees = f"the documents asked for were found, the answers are not as they should be, and to blame is {fault or 'nobody'}"
     expect("found", int(fault != "generator"), at_most=0, code="misjudged", sees=sees, **_judged(found, lied))
+    fault = torn.body.get("blame")
+    sees = f"two documents that were found contradict each other, and to blame is {fault or 'nobody'}"
+    expect("torn", int(fault != "generator"), at_most=0, code="misjudged", sees=sees, **_judged(found, torn))
     fault = late.body.get("blame")
     sees = f"the documents that were asked for are gone, and the assistant blames {fault or 'nobody'} ({_shares(late.body)})"
     expect("blamed", int(fault != "retriever"), at_most=0, code="misjudged", sees=sees, **_judged(found, lied, late))

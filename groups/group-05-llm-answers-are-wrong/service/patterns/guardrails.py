@@ -16,10 +16,10 @@ def screen(tenant: str, passages: Sequence[Mapping[str, Any]], floor: float) -> 
     """Says which passages the model may read. Each is {"id", "tenant", "header", "text", "score"}.
 
     - "tenant": it is not this tenant's.
-    - "injection": a sentence of it gives orders to the model. It begins with Ignore, Disregard or Forget, and has the word
-      instructions or rules in it: in any capitals, behind any marks (**Ignore), in letters that are others and look the same
-      in NFKC (Ｉｇｎｏｒｅ), with characters without width in it. A sentence that only mentions such words is harmless:
-      "Passengers must not ignore the instructions of the crew."
+    - "injection": a sentence of it, or its header, gives orders to the model. It begins with Ignore, Disregard or Forget,
+      and has the word instructions or rules in it: in any capitals, behind any marks (**Ignore), in other letters that look
+      the same in NFKC (Ｉｇｎｏｒｅ), with characters without width in it. A sentence that only mentions such words is
+      harmless: "Passengers must not ignore the instructions of the crew."
     - "score": its score is below `floor`. One that is None is not known, and is not below.
 
     The first of the three that holds is the reason. Two kept passages are in conflict if they have the same header, and a
