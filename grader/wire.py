@@ -324,11 +324,15 @@ Outbound = (
 
 
 class Idle(Message):
-    """Nothing is left to do until `deadline` (None: for ever). `now` is this host's clock, which may be ahead."""
+    """Nothing is left to do until `deadline` (None: for ever). `now` is this host's clock, which may be ahead.
+
+    `passes`: as many turns that come to it go to others of this instant, since it took as many that nobody could see.
+    """
 
     now: int
     out: list[Outbound]
     deadline: int | None
+    passes: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()

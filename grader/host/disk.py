@@ -227,8 +227,8 @@ class Connection(sqlite3.Connection):
         found = _WORD.match(sql)
         word, at = (found[1].lower(), found.start(1)) if found else ("", 0)
         ends = word in ("commit", "end", "rollback")
-        # of what a writer does before that, other hosts see only that the file is locked
-        kernel.step(to_the_world=kernel.interleave and (ends or not self._writes))
+        # of what a writer does before it ends, other hosts see only that the file is locked
+        kernel.step(to_the_world=kernel.interleave, unseen=self._writes and not ends)
         # where waiting could mean a deadlock (a reader that wants to write), SQLite gives up at once, and so do we
         result = _patiently(self._patience if ends or not self._holds else 0.0, statement)
         self._holds = self.in_transaction and (self._holds or word != "begin")

@@ -79,6 +79,7 @@ class Kernel:
         self._idle.acquire()
         self._last_exchange = 0
         self._has_acted = False  # since then, in a way that others could see
+        self._unseen = 0  # steps since then that they could not
 
     def connect(self, link: wire.Link, boot: wire.Boot) -> None:
         """Begin a life as the host that `boot` names."""
@@ -133,8 +134,8 @@ class Kernel:
         for hook in self.before_idle:
             hook()
         try:
-            self.link.send(wire.Idle(self.clock.now, self.out, deadline))
-            self.out = []
+            self.link.send(wire.Idle(self.clock.now, self.out, deadline, self._unseen))
+            self.out, self._unseen = [], 0
             message = self.link.receive()
         except wire.FrameTooLong as error:
             self.fail("flood", f"sent {error} bytes at one instant of virtual time, over {wire.MAX_FRAME:,}")
@@ -259,10 +260,12 @@ class Kernel:
         else:
             self.park(self.waiter(seconds, "time.sleep"))
 
-    def step(self, to_the_world: bool = False) -> None:
-        """Let others run here, and come back at once: other threads of this host, or (`to_the_world`) other hosts, too,
-        since what follows is seen by them; but not where they have just had their turn."""
-        if to_the_world:
+    def step(self, to_the_world: bool = False, unseen: bool = False) -> None:
+        """Let others run here, and come back at once: other threads of this host, or (`to_the_world`) other hosts, too.
+        But not where they have just had their turn; and before a step that they cannot see, they get it later."""
+        if to_the_world and unseen:
+            self._unseen += 1
+        elif to_the_world:
             if self._has_acted:
                 self.exchange(self.clock.now)
             self._has_acted = True

@@ -228,10 +228,19 @@ class Simulation:
         if not self._move_to(soonest):
             return
         due = [host for turn, host in turns if turn <= soonest or turn <= min(host.clock, soonest + SKEW)]
-        (self._order.choice(due) if len(due) > 1 and self.shuffles else due[0]).exchange()
+        self._pick(due).exchange()
         self.turns += 1
         if self.turns > MOST_TURNS:
             self._stuck("busy", f"woke {MOST_TURNS:,} times and did not finish")
+
+    def _pick(self, due: list[Host]) -> Host:
+        """Whose turn it is, of those whose turn it could be. Long transactions are as easily overtaken as if each of
+        their statements were a turn."""
+        if len(due) == 1 or not self.shuffles:
+            return due[0]
+        while (host := self._order.choice(due)).passes > 0:
+            host.passes -= 1
+        return host
 
     def _move_to(self, moment: int) -> bool:
         if moment > self.horizon_ns:

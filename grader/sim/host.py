@@ -37,6 +37,9 @@ CRASH = "the host crashed"
 PREVIEW = 60
 """Bytes of a request's body that the tape keeps, for the story."""
 
+MOST_PASSES = 1_000
+"""Turns that a host may leave to others for one of its own."""
+
 MOST_BYTES = 256 * 1024 * 1024
 """Bytes that one life of a host may send, in all."""
 
@@ -139,6 +142,7 @@ class Host:
         self.effects = 0
         self.clock = 0  # the host's own clock, nanoseconds; never behind the simulation's
         self.deadline: int | None = None
+        self.passes = 0  # turns that it leaves to others of this instant
         self.inbox: list[wire.Inbound] = []
         self._sim = sim
         self._pid = 0
@@ -470,6 +474,7 @@ class Host:
             if self.alive:
                 self._take(each)
         resting = idle.deadline is None or idle.deadline > self.clock
+        self.passes = 0 if resting else min(idle.passes, MOST_PASSES)
         self._busy = 0.0 if resting else self._busy + time.perf_counter() - began
         if resting:
             self._computed = _cpu(self._pid)

@@ -126,6 +126,28 @@ def test_who_does_not_wait_finds_the_file_locked_by_a_transaction_of_one_instant
     assert len(set(seen)) > 1
 
 
+def test_a_look_before_a_long_transaction_is_overtaken(stage: Stage) -> None:
+    """Others have as many turns before a transaction ends as it has statements, though none of them is a turn."""
+    service = stage.service(
+        """
+        path = data / "d.db"
+        setup = sqlite3.connect(path)
+        setup.executescript("create table if not exists t(x)")
+        @app.post("/once")
+        async def once():
+            c = sqlite3.connect(path, isolation_level=None)
+            taken = c.execute("select count(*) from t").fetchone()[0]
+            c.execute("begin immediate")
+            for number in range(8):
+                c.execute("insert into t values(?)", (number,))
+            c.execute("commit")
+            return taken
+        """
+    )
+    runs = [stage.asked(service, "/once", "/once", hosts=2, seed=seed).result for seed in range(20)]
+    assert sum(all(answer.body == 0 for answer in answers) for answers in runs) >= 18
+
+
 def test_a_reader_that_wants_to_write_is_refused_at_once_whatever_its_time_out(stage: Stage, close: Close) -> None:
     """SQLite does not wait where that could mean a deadlock."""
     answers = stage.ask(
