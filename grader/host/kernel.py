@@ -72,6 +72,8 @@ class Kernel:
         self.parked: dict[Waiter, int] = {}  # waiter -> thread id
         self.before_idle: list[Callable[[], None]] = []
         self._ready: list[Waiter] = []
+        self._left = 0  # threads that are still to have their turn, of those that had been ready
+        self._loop_rests = False  # the loop on the main thread has had nothing to run, when they began
         self._timers: list[tuple[int, int, Waiter]] = []
         self._sequence = itertools.count()
         self._ids = itertools.count(1)
@@ -224,7 +226,7 @@ class Kernel:
         turn, self._ready = self._ready, []
         if len(turn) > 1 and self.shuffles:
             self.rng.shuffle(turn)
-        for waiter in turn:
+        for self._left, waiter in zip(reversed(range(len(turn))), turn, strict=True):
             self.parked.pop(waiter, None)
             assert waiter.parker is not None
             waiter.parker.release()
@@ -274,16 +276,28 @@ class Kernel:
                 self.run_ready()
             self.catch_up()
         else:
-            waiter = self.waiter(None, "a turn")
-            self.wake(waiter)
-            self.park(waiter)
+            self.clock.read()
+            self.catch_up()
+            if self._others_can_run():
+                waiter = self.waiter(None, "a turn")
+                self.wake(waiter)
+                self.park(waiter)
+
+    def _others_can_run(self) -> bool:
+        """Does anybody wait for the baton that a thread has, other threads or the loop?"""
+        if self._ready or self._left or not self._loop_rests or self.loop._ready:
+            return True
+        timers = self.loop._scheduled
+        return bool(timers) and timers[0]._when * 1e9 <= self.clock.now
 
     # ------------------------------------------------------------------------------------------ the loop's thread
 
     def idle(self, ready: bool, when: float | None) -> None:
         """The loop on the main thread has nothing to run before loop time `when`, or (`ready`) only lets others in."""
         if self._ready:
+            self._loop_rests = not ready
             self.run_ready()  # they may give the loop something to do
+            self._loop_rests = False
             self.catch_up()
         elif ready:
             self.catch_up()

@@ -148,6 +148,31 @@ def test_a_look_before_a_long_transaction_is_overtaken(stage: Stage) -> None:
     assert sum(all(answer.body == 0 for answer in answers) for answers in runs) >= 18
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.002])
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_a_thread_that_asks_again_and_again_holds_up_neither_its_host_nor_the_time(
+    stage: Stage, kind: str, moment: float
+) -> None:
+    service = stage.service(
+        f"""
+        path = data / "d.db"
+        sqlite3.connect(path).executescript("create table if not exists t(x)")
+        @app.post("/wait")
+        def wait():
+            c = sqlite3.connect(path)
+            while not c.execute("select count(*) from t").fetchone()[0]:
+                pass
+        @app.post("/set")
+        {kind} set_it():
+            with sqlite3.connect(path) as c:
+                c.execute("insert into t values(1)")
+        """
+    )
+    waiting, setting = stage.ask(service, "/wait", f"/set at {moment}")
+    assert moment <= waiting.seconds <= moment + 0.003
+    assert setting.seconds <= 0.003
+
+
 def test_a_reader_that_wants_to_write_is_refused_at_once_whatever_its_time_out(stage: Stage, close: Close) -> None:
     """SQLite does not wait where that could mean a deadlock."""
     answers = stage.ask(
