@@ -137,7 +137,8 @@ class Desk:
     def _end(self, ticket: dict, outcome: dict) -> bool:
         """Note what became of it; False if it had ended. Recorded is that for each route that no flow has recorded,
         and for the only one: of two, each keeps its own end."""
-        key, end = (ticket["tenant"], ticket["id"]), (outcome["status"], outcome.get("reason", ""))
+        key = ticket["tenant"], ticket["id"]
+        end = outcome["status"], str(outcome.get("reason") or "")  # other teams write handlers
         with transaction(self.db):
             ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN} RETURNING routes"
             row = self.db.execute(ours, (*end, ticket["number"])).fetchone()

@@ -51,7 +51,7 @@ def make_desk(settings) -> SimpleNamespace:
             "SELECT route FROM records WHERE tenant = ? AND ticket = ?", (ticket["tenant"], ticket["id"])
         )}  # fmt: skip
         if way not in known and (way or not known):
-            values = (ticket["tenant"], ticket["id"], way, outcome["status"], outcome.get("reason", ""))
+            values = (ticket["tenant"], ticket["id"], way, outcome["status"], str(outcome.get("reason") or ""))
             db.execute("INSERT INTO records (tenant, ticket, route, status, reason) VALUES (?, ?, ?, ?, ?)", values)
 
     def work_for(ticket, way: str) -> SimpleNamespace:
@@ -149,7 +149,7 @@ def make_desk(settings) -> SimpleNamespace:
 
     def conclude(ticket, outcome) -> None:
         with transaction(db):
-            values = (outcome["status"], outcome.get("reason", ""), ticket["number"])
+            values = (outcome["status"], str(outcome.get("reason") or ""), ticket["number"])
             if db.execute(f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN}", values).rowcount:
                 (ways,) = db.execute("SELECT routes FROM tickets WHERE number = ?", (ticket["number"],)).fetchone()
                 ways = [way for way in json.loads(ways) if way in flows] or [""]

@@ -123,7 +123,7 @@ class Desk:
     def _end(self, ticket: dict, outcome: dict) -> None:
         """Note what became of it, unless it has ended; record it for its only route, or for those that no flow has
         recorded."""
-        end, key = (outcome["status"], outcome.get("reason", "")), (ticket["tenant"], ticket["id"])
+        end, key = (outcome["status"], str(outcome.get("reason") or "")), (ticket["tenant"], ticket["id"])
         with transaction(self.db):
             ours = f"UPDATE tickets SET status = ?, reason = ? WHERE number = ? AND {OPEN} RETURNING routes"
             row = self.db.execute(ours, (*end, ticket["number"])).fetchone()
