@@ -378,13 +378,15 @@ class Course:
         return group, self._part(group, part, parts(group)) if part else None
 
     def _part(self, group: Group, name: str, known: Collection[str]) -> str:
-        """The name itself; or the file that it means, seen from the current folder, or as the only one of that name."""
+        """The name itself; or the file that it means, seen from the current folder, or as the only one of that name; or
+        the pattern whose stub is called so."""
         if name in known:
             return name
         file = Path(os.path.normpath(self.here / name))
         if file.is_relative_to(group.path) and (seen := file.relative_to(group.path).as_posix()) in known:
             return seen
-        alike = [each for each in known if each.endswith(f"/{name}")]
+        stubs = [each.id for each in group.patterns.values() if Path(each.stub).stem == name and each.id in known]
+        alike = stubs or [each for each in known if each.endswith(f"/{name}")]
         return alike[0] if len(alike) == 1 else name
 
     def stage(self, group: Group) -> Stage | None:
@@ -462,7 +464,8 @@ class Course:
             if group.id in self.passed and self.of(group).patterns.get(pattern) == Verdict.PASSED:
                 raise Trouble(f"nothing of group {group.number} is red", f"learn hint {group.id} {pattern}")
         elif pattern not in group.patterns:
-            raise curriculum.unknown("pattern", pattern, list(group.patterns), f"learn hint {group.id}")
+            near = curriculum.nearest(pattern, list(group.patterns))[:1]
+            raise curriculum.unknown("pattern", pattern, group.patterns, " ".join(["learn hint", group.id, *near]))
         steps = curriculum.read_hints(group, pattern)
 
         def change(groups: dict[str, GroupProgress]) -> int:

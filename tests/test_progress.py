@@ -6,6 +6,7 @@ import errno
 import json
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,15 @@ def test_one_word_may_be_a_group_or_a_pattern(workspace: Path) -> None:
     }.items():
         group, pattern = course.chosen_with(*words, lambda group: group.patterns, "part")
         assert (group.id, pattern) == meant
+
+
+@pytest.mark.parametrize("words", [("steam", None), ("1", "steam")])
+def test_a_pattern_may_be_named_by_its_stub(workspace: Path, words: tuple[str, str | None]) -> None:
+    course = Course(workspace)
+    group = course.groups["group-1"]
+    stub = replace(group.patterns["whistle"], stub="service/patterns/steam.py")
+    course.groups = {"group-1": replace(group, patterns={**group.patterns, "whistle": stub})}
+    assert course.chosen_with(*words, lambda group: group.patterns, "part")[1] == "whistle"
 
 
 def test_a_mistyped_pattern_is_answered_with_the_nearest(workspace: Path) -> None:

@@ -21,8 +21,9 @@ FLAWED = 12
 RULES = f"""\
 lark-agent, the model that is told of routes or tools. It reads what it is asked for in the first user message.
 - Without tools, and with lines "- name: what it is for" in the system message, it sorts: for each sentence, the route
-  that shares most meanings with it. It knows words of one meaning (a suitcase is baggage). It skips a sentence that
-  begins with "I do not" or "This is not". It answers with the names, in their order, with commas; or "unclear".
+  that shares most meanings with it, or none where two share as many. It knows words of one meaning (a suitcase is
+  baggage). It skips a sentence that begins with "I do not" or "This is not". It answers with the names, in their
+  order, with commas; or "unclear".
 - With tools, and "plan" in the system message, it answers with a plan as JSON: {{"steps": [{{"id": "s1", "tool": …,
   "args": {{…}}, "after": []}}, …]}}, a step for each clause that shares a meaning with a tool's description. In an
   argument, "$s1.name" stands for what step s1 gave; "Gives a, b." at the end of a description says what a tool gives.

@@ -234,7 +234,11 @@ def test_a_terminal_without_unicode_gets_letters(learn: Learner) -> None:
             "✗ group 2 is locked until group 1, “The kettle boils over”, has passed. Run: learn check group-1\n",
         ),
         (["next", "group-4"], 3, "has passed. Run: learn check group-1\n"),
-        (["hint", "1", "wistle"], 2, "✗ there is no pattern “wistle”: did you mean whistle? Run: learn hint group-1\n"),
+        (
+            ["hint", "1", "wistle"],
+            2,
+            "✗ there is no pattern “wistle”: did you mean whistle? Run: learn hint group-1 whistle\n",
+        ),
         (["reset", "1", "ap.py"], 2, "✗ there is no file “ap.py”: did you mean service/app.py? Run: learn reset"),
         (["chekc"], 2, "Did you mean 'check'? Run: learn --help\n"),
         (["check", "--al"], 2, "Run: learn --help\n"),
