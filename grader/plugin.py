@@ -436,7 +436,7 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
             or _routes(made, error.about)
             or _stub(item, made)
         )
-        failure = Failure(error.code, error.sees, where, told)
+        failure = Failure(error.code, error.sees, where, told, detail=_raised(tapes, where))
         verdict = Verdict.FAILED
     elif isinstance(error, HostFailed):
         verdict = _KINDS.get(error.kind, Verdict.LEARNER_ERROR)
@@ -457,7 +457,8 @@ def _judge(item: pytest.Item, error: BaseException) -> TestOutcome:
     elif isinstance(error, AssertionError):
         verdict = Verdict.FAILED
         sees = str(error).splitlines()[0] if str(error) else "the check does not hold"
-        failure = Failure("assertion", sees, _blame(tapes), _story(tapes))
+        where = _blame(tapes)
+        failure = Failure("assertion", sees, where, _story(tapes), detail=_raised(tapes, where))
     elif isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
         raise error
     elif tapes and _unreadable(item, error):
@@ -514,6 +515,12 @@ def _mistake(tapes: list[Tape]) -> Failure | None:
             if entry.data["error"] in _MISTAKES and entry.data["where"]:
                 return Failure(entry.data["error"], "", _parse(entry.data["where"]), detail=entry.data["detail"])
     return None
+
+
+def _raised(tapes: list[Tape], where: tuple[Place, ...]) -> str:
+    """The traceback of the unhandled error that `where` is blamed for; empty if it is blamed for something else."""
+    found = (entry for tape in tapes for entry in tape.of("unhandled") if entry.data.get("where"))
+    return next((str(entry.data["detail"]) for entry in found if _parse(entry.data["where"]) == where), "")
 
 
 def _blame(tapes: list[Tape], about: Sequence[str] = ("",), *, calls: bool = True) -> tuple[Place, ...]:

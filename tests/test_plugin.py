@@ -55,6 +55,17 @@ def test_a_red_test_says_what_production_sees_where_the_story_and_what_next(tmp_
     assert "run seed 5" in ended.stdout
 
 
+def test_of_an_error_that_nobody_caught_the_traceback_is_told(tmp_path: Path) -> None:
+    folder = shipped(GROUP, tmp_path)
+    app = folder / "service" / "app.py"
+    call = 'answer = llm.complete(f"Answer from'
+    app.write_text(app.read_text().replace(call, f'raise RuntimeError("the line is dead")\n        {call}'))
+    ended = run_pytest(folder, "--seed", "5", "-k", "a_question_is_answered")
+    assert "no exception goes unhandled: RuntimeError" in ended.stdout
+    assert f'app.py", line {line_of("the line is dead", app)}, in ask' in ended.stdout
+    assert "RuntimeError: the line is dead" in ended.stdout
+
+
 @pytest.mark.parametrize(
     ("group", "test", "route"),
     [

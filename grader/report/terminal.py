@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.curriculum import Group
-from grader.outcome import GroupOutcome, TestOutcome, Verdict
+from grader.outcome import UNREADABLE, GroupOutcome, TestOutcome, Verdict
 from grader.progress import Recorded, is_green, spoilt
 from grader.report.causes import FAILURES, by_cause, first_red, red
 from grader.report.ink import Ink, StatusLine, clean
@@ -183,7 +183,8 @@ def _print_failure(
             ("story", list(failure.story), ""),
             ("printed", list(failure.printed), ""),
         ]
-        if test.verdict in (Verdict.LEARNER_ERROR, Verdict.OURS):
+        raised = test.verdict is Verdict.FAILED and failure.code != UNREADABLE  # that would be the suite's
+        if raised or test.verdict in (Verdict.LEARNER_ERROR, Verdict.OURS):
             parts.append(("what was raised", _trace(failure.detail), "dim"))
     parts.append(("next", _next(group, outcome, test), "cyan"))
     for label, lines, style in parts:

@@ -78,7 +78,7 @@ def _breaks(entry: Entry) -> str:
         case "disconnect":
             return "every request is answered before its client gives up"
         case "unhandled":
-            return "no exception goes unhandled"
+            return f"no exception goes unhandled: {entry.data['error']}"
         case "response" if entry.data["status"] == 500:
             return "no request ends with 500"
     return ""
