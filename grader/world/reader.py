@@ -44,11 +44,13 @@ RULES = f"""\
   the first line with text after the source is its head. Without a source, all material is one passage.
 - It looks at sentences with an amount in euros in them (a row of a table is a sentence). What counts is how many of
   the question's words stand in the sentence, or in the head of its passage; a word with a digit in it (a code) counts
-  twice. It knows synonyms. The first of the best sentences is its answer, and it cites the source of the passage.
+  twice, very common ones and those of one or two letters not at all. It knows synonyms. The first of the best sentences
+  is its answer, and it cites the source of the passage.
 - It neglects the middle: what comes after the first {EDGE} tokens of material, and before the last {EDGE}, counts half.
 - If the best sentence has less than half of what the question asks for, it makes up a fee, and cites some source.
-- Told in the instruction to answer only from what it is given, it says "I do not know." unless the sentence or its
-  head has all codes of the question, and two thirds of its other words; and forgets that in one question of six.
+- Told in the instruction to answer only from what it is given (by the word "only", "solely" or "exclusively"), it says
+  "I do not know." unless the sentence or its head has all codes of the question, and two thirds of its other words; and
+  forgets that in one question of six.
 - In {MISREADS:.0%} of all cases it misreads an amount, in {MISCITES:.0%} it cites another source than it used. Which
   ones depends on the question and the sentence: asked again, it does the same again.
 - It cannot tell what is superseded, nor what belongs to another region: dates and regions are no words to it.
