@@ -301,6 +301,36 @@ def test_a_step_is_done_once(scene, incident, probes):
 
 
 @pytest.mark.pattern("stepwise-execution")
+def test_a_tool_that_comes_back_changes_no_plan(scene, incident):
+    """A tool fails, a new plan does without it, and the desk crashes: whatever works again by then, one mail is sent."""
+    rng = scene.rng("tickets")
+    house = incident.House(scene)
+    ticket = house.special(rng, wishes=("fare", "quote"), hold=rng.randrange(2), without="quote")
+
+    async def play():
+        house.gateway.broken.add("quote")
+        await house.submit(ticket)
+        for _ in range(2_000):
+            await asyncio.sleep(0.01)
+            if house.effects(ticket, "mail"):
+                break
+        house.desk.crash()
+        house.gateway.broken.clear()
+        await house.desk.start()
+        return await house.settle([ticket], patience=20.0)
+
+    (end,) = house.run(play)
+    mails, entries = (len(house.effects(ticket, tool)) for tool in ("mail", "ledger"))
+    sees = "a tool fails, the mail of a plan without it is out, and the desk crashes: afterwards the tool is well, and"
+    expect("mails", mails, at_most=1, unit="mails", code="not-once", sees=f"{sees} {mails} mails have been sent",
+           story=house.done(ticket))
+    expect("entries", entries, at_most=1, code="not-once", sees=f"{sees} {entries} amounts are held", story=house.done(ticket))
+    done = end.body.get("status") == "done" and mails and entries
+    sees = f"{sees} the ticket is {end.body.get('status')!r}, with {mails} mails and {entries} entries"
+    expect("unsolved", int(not done), at_most=0, code="unsolved", sees=sees, story=house.done(ticket))
+
+
+@pytest.mark.pattern("stepwise-execution")
 def test_no_crash_does_anything_twice(scene, incident):
     """Crash behind any effect of two tickets, one of them planned: each entry and mail is there once, as decided."""
     rng = scene.rng("crashes")

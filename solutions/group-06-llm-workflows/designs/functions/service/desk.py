@@ -61,11 +61,14 @@ def make_desk(settings) -> SimpleNamespace:
         async def use(tool, args):
             async def attempt(key):
                 try:
-                    return await tools.known[tool].call(args, ticket["tenant"], key)
+                    return [True, await tools.known[tool].call(args, ticket["tenant"], key)]
                 except Exception as error:
-                    raise Failed(tool, error) from error
+                    return [False, str(error)]  # a failure is kept, too
 
-            return await step(f"{tool} {json.dumps(sorted(args.items()))}", attempt)
+            ok, came = await step(f"{tool} {json.dumps(sorted(args.items()))}", attempt)
+            if not ok:
+                raise Failed(tool, came)
+            return came
 
         async def ask(name, messages, offered):
             told = described(offered)

@@ -73,11 +73,14 @@ class Work:
 
         async def attempt(key: str) -> dict:
             try:
-                return await call(args, self.tenant, key)
+                return {"gave": await call(args, self.tenant, key)}
             except Exception as error:
-                raise Failed(tool, error) from error
+                return {"failed": str(error)}  # kept, too: what is taken up again goes the way that it went
 
-        return await self._step(f"{tool} {json.dumps(args, sort_keys=True)}", attempt)
+        came = await self._step(f"{tool} {json.dumps(args, sort_keys=True)}", attempt)
+        if "failed" in came:
+            raise Failed(tool, came["failed"])
+        return came["gave"]
 
     async def ask(self, name: str, messages: list[dict], tools: Sequence[str] = ()) -> dict:
         async def chat(key: str) -> dict:
