@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,28 @@ def test_the_learners_folder_is_left_as_it_was(work: Path) -> None:
     before = sorted(work.rglob("*"))
     play(work, stage=0)
     assert sorted(work.rglob("*")) == before
+
+
+def test_one_warm_parent_serves_a_run(work: Path, tmp_path: Path) -> None:
+    judged, report = tmp_path / GROUP.folder, tmp_path / "report"
+    suite.lay_out(GROUP, work, GROUP.path, judged)
+    code = (
+        "import pathlib, sys\nfrom grader import suite\nfrom grader.sim import Forkserver\n"
+        f"parent = suite.launch(1, pathlib.Path({str(judged)!r}), enclosed=False)\n"
+        "Forkserver.launch = None  # whoever wants another calls it\n"
+        f"report = suite.opened({str(report)!r})\n"
+        f"sys.exit(suite.play({str(judged)!r}, 1, report, parent, stage=0, only=None, width=1))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {test.verdict for test in suite.reported(GROUP, 1, report, 0.0).tests} == {Verdict.PASSED}
+
+
+def test_our_own_modules_are_compiled_once(work: Path) -> None:
+    kept = Path(cache_from_source(str(ROOT / "grader" / "host" / "forkserver.py")))
+    kept.unlink(missing_ok=True)
+    play(work, stage=0)
+    assert kept.exists()
 
 
 def test_ctrl_c_leaves_nothing_running(work: Path) -> None:

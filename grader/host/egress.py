@@ -245,11 +245,15 @@ def _arrived(message: Any) -> None:
         call.arrived(message)
 
 
+def share_context() -> None:
+    """All clients of this process share one TLS context, which takes 50 ms to make. Once a process."""
+    context = httpx.create_ssl_context()
+    default: Any = httpx._transports.default
+    default.create_ssl_context = lambda *_, **__: context
+
+
 def install() -> None:
     """Once a process."""
     Interception.start()
-    context = httpx.create_ssl_context()  # 50 ms each: all clients of this process share one
-    default: Any = httpx._transports.default
-    default.create_ssl_context = lambda *_, **__: context
     for kind in (wire.Reply, wire.ReplyHead, wire.ReplyChunk, wire.ReplyEnd, wire.ReplyError):
         kernel.handlers[kind] = _arrived

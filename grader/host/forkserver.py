@@ -38,17 +38,17 @@ from typing import Any  # noqa: E402
 
 from grader.host import confine  # noqa: E402
 
-LIBRARIES = ("aiosqlite", "stamina", "tenacity")
-"""What groups allow their services beside the web stack: imported where it is installed."""
-
-HEAVY = (
+LIBRARIES = (
+    "aiosqlite",
+    "bm25s",
     "numpy",
     "numpy.random",
-    "bm25s",
     "opentelemetry.sdk.trace.export",
     "opentelemetry.trace.propagation.tracecontext",
+    "stamina",
+    "tenacity",
 )
-"""The same, but only for a group that allows it: the others should not wait for it."""
+"""What groups allow their services beside the web stack: imported for a group that allows it, where it is installed."""
 
 MOST_LINE = 4096
 _LOOK = 0.002  # seconds between two looks at a process that may end by itself
@@ -59,6 +59,9 @@ def warm_up(allowed: Collection[str] = ()) -> None:
     import email.message  # noqa: F401
     import multiprocessing  # noqa: F401
     import uuid  # noqa: F401
+
+    # httpx tries its command line, which brings rich and click, 60 ms, and can do without it
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
 
     import anyio._backends._asyncio  # noqa: F401
     import fastapi
@@ -77,6 +80,7 @@ def warm_up(allowed: Collection[str] = ()) -> None:
     app = fastapi.FastAPI()
     app.add_api_route("/", lambda: {}, methods=["GET"])  # noqa: PIE807 - FastAPI wants a signature
     app.openapi_schema = None
+    egress.share_context()
     httpx.AsyncClient(), httpx.Client()
 
     clock.install(kernel.kernel.clock)
@@ -84,8 +88,9 @@ def warm_up(allowed: Collection[str] = ()) -> None:
     egress.install()
     disk.install()
     time.sleep = kernel.kernel.sleep  # type: ignore[assignment]
-    heavy = [name for name in HEAVY if name.partition(".")[0] in allowed]
-    for name in (*LIBRARIES, *heavy):  # now that all they could keep hold of is virtual
+    for name in LIBRARIES:  # now that all they could keep hold of is virtual
+        if name.partition(".")[0] not in allowed:
+            continue
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
