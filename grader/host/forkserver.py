@@ -76,18 +76,17 @@ def warm_up(allowed: Collection[str] = ()) -> None:
 
     from grader.host import clock, debugger, disk, egress, kernel, loop, process  # noqa: F401
 
-    # builds what every application builds: validators, encoders, a client
-    app = fastapi.FastAPI()
-    app.add_api_route("/", lambda: {}, methods=["GET"])  # noqa: PIE807 - FastAPI wants a signature
-    app.openapi_schema = None
-    egress.share_context()
-    httpx.AsyncClient(), httpx.Client()
-
     clock.install(kernel.kernel.clock)
     loop.install()
     egress.install()
     disk.install()
     time.sleep = kernel.kernel.sleep  # type: ignore[assignment]
+
+    # builds what every application builds: validators, encoders, a client
+    app = fastapi.FastAPI()
+    app.add_api_route("/", lambda: {}, methods=["GET"])  # noqa: PIE807 - FastAPI wants a signature
+    app.openapi_schema = None
+    httpx.AsyncClient(), httpx.Client()
     for name in LIBRARIES:  # now that all they could keep hold of is virtual
         if name.partition(".")[0] not in allowed:
             continue
