@@ -26,7 +26,8 @@ def told_of(outcome: GroupOutcome, name: str | None, *, all_of_a_stage: bool) ->
     if name is not None:
         of_name = [test for test in red(outcome) if name in (named(test), named(test).partition("[")[0])]
         return by_cause(of_name)
-    causes = by_cause(first_red(outcome))
+    stub_last = sorted(first_red(outcome), key=lambda test: test.verdict is Verdict.TODO)  # it has no story
+    causes = by_cause(stub_last)
     return causes if all_of_a_stage else causes[:FAILURES]
 
 

@@ -48,6 +48,12 @@ def test_a_story_has_the_figures_the_damage_and_a_drawing(learn: Learner) -> Non
     assert all(len(line) <= 80 for line in ended.out.splitlines())
 
 
+def test_what_has_a_story_comes_before_an_untouched_stub(learn: Learner) -> None:
+    ended = learn("story", told="passed,todo,failed", NO_COLOR="1")
+    assert "✗ a cold kettle has no steam" in ended.out
+    assert "learn story group-1 test_1" in ended.out
+
+
 def test_one_test_can_be_named(learn: Learner) -> None:
     assert "✗ a cold kettle has no steam" in learn("story", "test_2", told="failed").out
     ended = learn("story", "group-1", "test_0", told="failed")
