@@ -52,7 +52,7 @@ def test_nothing_leaves_the_house_unchecked(scene, incident, probes):
             done, right = incident.listed(events), incident.listed(due)
             wrong.append(f"{what}: it is {status}; what happened is {done}, and right is {right}")
             story.append((0.0, f"{what} → {status}: {done}"))
-    sees = f"of {len(cases)} flows, {len(bad)} of which want what nobody may do, {len(wrong)} go wrong."
+    sees = f"{len(wrong)} of {len(cases)} flows did not go right ({len(bad)} want what nobody may do)."
     sees = f"{sees} {(wrong or [''])[0]}"
     expect("wrong_flows", len(wrong), at_most=0, unit="flows", code="unchecked", sees=sees, story=story)
 

@@ -47,7 +47,8 @@ async def execute(
     An argument that is one use, and nothing else, gets the value as it is; in a longer text, it gets it as text.
     `done` is the caller's, empty at first, and what you keep in it is yours: a step that was finished is not called
     again when it is executed with the same `done`, be it in another plan, or in this one, with another id: it is known
-    by its tool and its arguments. What `call` raises passes on. What is filled in is checked, too: if an argument has
-    another format then, or there is nothing to fill in, it is a BadPlan, and that step is not called.
+    by its tool and its arguments. What `call` raises passes on: that it failed is the caller's to keep. What is filled
+    in is checked, too: if an argument has another format then, or there is nothing to fill in, it is a BadPlan, and
+    that step is not called.
     """
     raise NotImplementedError("execute in service/patterns/planner.py")

@@ -7,7 +7,7 @@ LIMIT = 100_000
 """Cents that a flow may book without a person. What is planned (`special`) holds and informs, and has no limit."""
 
 NEVER = ("guarantee", "promise", "liable")
-"""What no mail of a flow may say, in whatever letters: Legal is firm on that."""
+"""What no mail of a flow may say, in whatever letters, nor within a longer word: Legal is firm on that."""
 
 
 class Work(Protocol):
