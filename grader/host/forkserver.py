@@ -87,9 +87,9 @@ def warm_up(allowed: Collection[str] = ()) -> None:
     app.add_api_route("/", lambda: {}, methods=["GET"])  # noqa: PIE807 - FastAPI wants a signature
     app.openapi_schema = None
     httpx.AsyncClient(), httpx.Client()
-    for name in LIBRARIES:  # now that all they could keep hold of is virtual
-        if name.partition(".")[0] not in allowed:
-            continue
+
+    wanted = [name for name in LIBRARIES if name.partition(".")[0] in allowed]
+    for name in wanted:  # now that all they could keep hold of is virtual
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 

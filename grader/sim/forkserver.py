@@ -61,7 +61,7 @@ class Forkserver:
 
         With `system`, hosts are confined: they see these paths, their code and their disk, and the caller has to run
         behind `sandbox.enclose`. With `terminal`, the type of the one that our standard streams are, these are the
-        hosts', for a debugger. `allowed`: what services may import; the heavy libraries among it are imported, too."""
+        hosts', for a debugger. `allowed`: what services may import; the libraries among it are imported, too."""
         ours, theirs = socket.socketpair()
         environment = {
             "PATH": "/usr/bin:/bin",
