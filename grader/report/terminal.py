@@ -205,6 +205,13 @@ def _hanging(line: str, style: str) -> Text | Table:
     return row
 
 
+def _indented(text: str, style: str) -> Table:
+    """The text below the line before it, however often it is folded."""
+    row = Table.grid()
+    row.add_row("  ", Text(text, style=style))
+    return row
+
+
 def _title(test: TestOutcome) -> str:
     return clean(test.title).rstrip(".")
 
@@ -246,7 +253,7 @@ def _print_verdict(
     if spoilt(outcome):
         say("bad", "magenta", "The grader itself failed. This is no fault of yours, and nothing was recorded.")
         if outcome.ours:
-            console.print(Text(f"  {clean(outcome.ours)}"))
+            console.print(_indented(clean(outcome.ours), ""))
     elif recorded.passed:
         solved = "is solved: the outage is over" if recorded.first_pass else "still holds"
         say("ok", "green", f"Group {group.number} {solved}.")
@@ -271,4 +278,4 @@ def _print_verdict(
                 "bad", "red", f"{green}Not there yet: {count}{place} {'is' if len(red) == 1 else 'are'} red.", *commands
             )
     if outcome.unconfined:
-        console.print(Text(f"  Your service ran outside a sandbox: {clean(outcome.unconfined)}", style="dim"))
+        console.print(_indented(f"Your service ran outside a sandbox: {clean(outcome.unconfined)}", "dim"))
