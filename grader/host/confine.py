@@ -49,8 +49,16 @@ def limited_disk(folder: str) -> None:
     _mount("none", folder, "tmpfs", _NOSUID | _NODEV, _DISKS_SIZE)
 
 
+_OURS = os.path.dirname(os.path.dirname(__file__))
+_HIDDEN = sorted(
+    folder.path for folder in os.scandir(_OURS) if folder.is_dir() and folder.name not in ("host", "__pycache__")
+)
+"""What no host needs of our own package: the worlds know what their models and providers will answer."""
+
+
 def enter(system: Sequence[str], readable: Sequence[str], writable: Sequence[str]) -> None:
-    """From now on this process sees `system` and `readable` as they are, without writing, `writable`, and nothing else.
+    """From now on this process sees `system` and `readable` as they are, without writing, `writable`, and nothing else;
+    of our own package, no folder but this one.
 
     Absolute paths of folders, but in `system` also of files. Then it gives up all that would let it out again. Raises
     CannotConfine.
@@ -61,6 +69,8 @@ def enter(system: Sequence[str], readable: Sequence[str], writable: Sequence[str
     _mount("none", VIEW, "tmpfs", _NOSUID | _NODEV, _VIEW_SIZE)
     for path in system:
         _bind(path, _REC)
+    for path in _HIDDEN if any(f"{_OURS}/".startswith(f"{each}/") for each in system) else ():
+        _mount("none", VIEW + path, "tmpfs", _RDONLY | _NOSUID | _NODEV, "size=0")
     for path in readable:
         _bind(path)
         _mount("none", VIEW + path, None, _BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)

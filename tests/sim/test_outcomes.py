@@ -58,6 +58,7 @@ def _fail(
 STARTS = {
     "syntax error": ("def create_app(:  # here", "syntax-error", "invalid syntax"),
     "import error": ("import no_such_library  # here", "import-error", "No module named 'no_such_library'"),
+    "the tests' world": ("from grader.world import faults  # here", "import-error", "No module named 'grader.world'"),
     "name error": ("undefined_name  # here", "import-error", "NameError"),
     "a missing name": ("from os import no_such_name  # here", "import-error", "cannot import name 'no_such_name'"),
     "a missing file": ("from service.patterns import retry  # here", "missing-file", "service/patterns.py is missing"),
