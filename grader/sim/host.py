@@ -386,7 +386,7 @@ class Host:
             raise TypeError(f"only plain values can enter a host, not {args!r}")
         ident = self._sim.next_id()
         future = self._probes[ident] = asyncio.get_running_loop().create_future()
-        name = module.__name__.rpartition(".")[2]
+        name = Path(inspect.getfile(module)).stem  # of no folder, which differs from run to run, and is in tracebacks
         self.deliver(wire.Probe(ident, name, inspect.getsource(module), function.__name__, list(args)))
         return await future
 

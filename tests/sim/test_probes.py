@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from grader import plugin
 from grader.sim import Host, HostFailed, ProbeFailed, Service, Simulation
 from tests.sim import probes, probes_of_today
 
@@ -51,6 +53,14 @@ def test_a_function_reaches_a_port_and_returns_what_it_found(stage: Stage) -> No
 
 def test_a_probe_is_compiled_as_it_stands(stage: Stage) -> None:
     assert _probe(stage, probes_of_today.makes) == ["made", 4]
+
+
+def test_a_probe_is_told_by_its_file_and_not_by_the_folder_of_this_run(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def raises(ports):\n    raise LookupError\n", "utf-8")
+    with pytest.raises(ProbeFailed) as failed:
+        _probe(stage, plugin.load(tmp_path / "mine.py").raises)
+    assert '  File "<probe mine>", line 2, in raises\n' in failed.value.detail
+    assert tmp_path.name not in failed.value.detail
 
 
 def test_a_coroutine_waits_in_virtual_time(stage: Stage) -> None:
