@@ -44,7 +44,7 @@ async def chain(ports, handlers, always, late, raising):
 
     def observer(name, answer):
         async def observe(ticket, outcome):
-            called.append(f"{name} {outcome['status']}")
+            called.append(f"{name} {outcome.get('status')}")
             if answer == "raises":
                 raise LookupError(name)
             return {**outcome, "seen": name} if answer == "answers" else None
@@ -59,7 +59,8 @@ async def chain(ports, handlers, always, late, raising):
     async def offer(about):
         called.clear()
         outcome = await made.handle({"about": about})
-        seen.append([about, list(called), {key: str(value) for key, value in outcome.items()} if outcome else None])
+        told = {key: str(value or "") for key, value in outcome.items()} if outcome is not None else None
+        seen.append([about, list(called), told])
 
     for about in (handlers[1][2], "nobody's", late[2]):
         await offer(about)
@@ -71,6 +72,27 @@ async def chain(ports, handlers, always, late, raising):
         await offer(about)
     made.add(observer(always[2][0], always[2][2]), always[2][1], True)
     await offer(handlers[0][2])
+
+    def answers(name, outcome):
+        async def answer(*_):
+            if name:
+                called.append(name)
+            return outcome
+
+        return answer
+
+    for unsound in ({}, {"reason": "none"}, {"status": ""}):
+        made = ports.chain()
+        made.add(answers("unsound", unsound), 1)
+        made.add(answers("behind", {"status": "done"}), 2)
+        made.add(observer("last", ""), 0, True)
+        await offer("unsound")
+    for unsound in ({}, {"reason": "none"}, {"status": ""}):
+        made = ports.chain()
+        made.add(answers("desk", {"status": "done"}))
+        made.add(answers("", unsound), 0, True)
+        made.add(observer("last", ""), 1, True)
+        await offer("unsound")
     return seen
 
 
@@ -101,6 +123,12 @@ def strategies(ports, tenants, names, shares, fares):
         made.register("broken", strategy)
         made.choose("contract", "broken")
         seen["broken"][what] = _raised(made.decide, "contract", fares[0])
+
+    def raises(fare):
+        raise LookupError("a policy of another team")
+
+    made.register("broken", raises)
+    seen["raises"] = _raised(made.decide, "contract", fares[0])
     return seen
 
 
