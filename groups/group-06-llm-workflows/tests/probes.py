@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -225,9 +226,19 @@ async def rude_flows(ports, forbidden):
     seen["says what may not be said"] = await _run(make(**says)())
     own = ("check", "_check", "objection", "_objection", "record", "_record", "validate", "execute", "finish", "_run",
         "guard")
-    own = {*own, *(name for name in vars(ports.flow) if name.startswith("_") and not name.endswith("__"))}
+    inherited = {
+        name: value for base in ports.flow.__mro__ if base.__module__.startswith("service")
+        for name, value in vars(base).items()
+        if name not in ("name", "about", "look_ups", "decide", "write", "run") and not name.endswith("__")
+    }  # fmt: skip
+    methods = (classmethod, staticmethod, property)
+    own = {*own, *(name for name, value in inherited.items() if callable(value) or isinstance(value, methods))}
+    odd = {name: 10**9 if isinstance(value, int) else () for name, value in inherited.items() if name not in own}
+    odd |= {"limit": 10**9, "LIMIT": 10**9, "never": (), "NEVER": ()}
     seen["has methods of its own"] = await _run(make(**says, **dict.fromkeys(own, quiet))())
     seen["has coroutines of its own"] = await _run(make(**says, **dict.fromkeys(own, waits))())
+    seen["has attributes of its own, and says it"] = await _run(make(**says, **odd)())
+    seen["has attributes of its own, and is too dear"] = await _run(make(decide=lambda *_: ("k", 100_001), **odd)())
     seen["facts and policy"] = await _run(
         make(
             look_ups=lambda *_: ["fare"],
@@ -247,6 +258,7 @@ async def rude_flows(ports, forbidden):
     except ConnectionError:
         seen["recording fails"] = "passes on"
     seen["taken up again"] = await _taken_up(make)
+    seen["held, and taken up again"] = await _held_again(make)
     return seen
 
 
@@ -258,6 +270,18 @@ async def _taken_up(make):
     await _run(flow, work=work)
     work.fails, before = "", len(work.events)
     outcome = await flow.run({"tenant": "t", "id": "1", "booking": "AB1234", "text": "…"}, work)
+    return [outcome.get("status"), work.events[:before], work.events[before:]]
+
+
+async def _held_again(make):
+    """A flow that would book too much, and less the next time; recording fails at first, and it is run once more."""
+    amounts = iter((100_001, 5))
+    flow, work = make(decide=lambda *_: ("kind", next(amounts)))(), _Work("record")
+    ticket = {"tenant": "t", "id": "1", "booking": "AB1234", "text": "…"}
+    with suppress(ConnectionError):
+        await flow.run(ticket, work)
+    work.fails, before = "", len(work.events)
+    outcome = await flow.run(ticket, work)
     return [outcome.get("status"), work.events[:before], work.events[before:]]
 
 
@@ -326,6 +350,20 @@ async def tree(ports, names, costs, fails, more):
     except LookupError as error:
         seen["raised"] = str(error)
     seen["stopped"] = [list(done), second.progress()]
+    tries = []
+
+    async def at_first():
+        tries.append("try")
+        await asyncio.sleep(0.1)
+        if len(tries) == 1:
+            raise LookupError(fails)
+
+    late = ports.step("late", at_first)
+    both = await asyncio.gather(*(ports.group(name, [late]).run() for name in "ab"), return_exceptions=True)
+    seen["two wait for one that raises"] = [str(error) for error in both]
+    with suppress(LookupError):
+        await late.run()
+    seen["it raised, and is run again"] = [tries, late.progress()]
     done.clear()
     shared = leaf("shared", 1)
     ends = []

@@ -79,6 +79,8 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "says what may not be said": ["held", ["record held"], True],
         "has methods of its own": ["held", ["record held"], True],
         "has coroutines of its own": ["held", ["record held"], True],
+        "has attributes of its own, and says it": ["held", ["record held"], True],
+        "has attributes of its own, and is too dear": ["held", ["record held"], True],
         "facts and policy": [
             "done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False,
         ],
@@ -88,6 +90,7 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "taken up again": [
             "done", ["book kind 1", "mail line 2", "record failed"], ["book kind 1", "mail line 2", "record done"],
         ],
+        "held, and taken up again": ["held", ["record held"], ["record held"]],
     }  # fmt: skip
     wrong, story = _compare(due, seen)
     sees = f"of {len(due)} flows of another team, {len(wrong)} get past what is the same for all. {(wrong or [''])[0]}"
@@ -212,6 +215,8 @@ def test_a_tree_is_asked_as_a_leaf(scene, incident, probes):
         "raised": fails,
         "grown below": [a + b + c + d + 2 * more, 5 / 6],
         "stopped": [["a"], 1 / 3],
+        "two wait for one that raises": [fails, fails],
+        "it raised, and is run again": [["try", "try"], 1.0],
         "shared": [["one", "shared"], ["two", "shared"]],
         "one of two who wait is cancelled": [True, True, "shared"],
         "who waits is cancelled": [True, []],
