@@ -249,7 +249,8 @@ def test_two_offices_at_once_give_back_their_own(scene, incident):
     for number, kind in enumerate(("delay", "refund", "refund", "baggage")):  # the offices count alike
         for tenant, policy in chosen.items():
             facts = {"fare_cents": rng.randrange(34_000, 60_000), "sky": "clear"}
-            ticket = house.ticket(rng, kind, tenant=tenant, policy=policy, plain=True, **facts)
+            more = f"My case is a {kind}."
+            ticket = house.ticket(rng, kind, tenant=tenant, policy=policy, plain=True, more=more, **facts)
             booking = shared if kind == "baggage" else ticket.booking
             tickets.append(replace(ticket, ref=f"T-{number}", booking=booking))
     rng.shuffle(tickets)
