@@ -270,8 +270,8 @@ def test_two_offices_at_once_give_back_their_own(scene, incident):
     first = wrong[0] if wrong else tickets[0]
     got = incident.listed(f"{kind} of {cents} for {tenant}" for tenant, kind, cents in paid[first])
     sees = f"three offices with three policies have the same four refs, and {len(wrong)} of {len(tickets)} tickets are"
-    sees = f"{sees} not paid, or not right: a {first.entries[0][0]} of {first.entries[0][1]} cents for {first.tenant} is"
-    sees = f"{sees} due, and the ledger has {got}"
+    kind, cents = first.entries[0]
+    sees = f"{sees} not paid, or not right: {kind} of {cents} cents for {first.tenant} is due, and the ledger has {got}"
     expect("mixed", len(wrong), at_most=0, unit="refunds", code="policies-mixed", sees=sees, story=house.done(first))
     sees = f"a policy that nobody knows is chosen, and that is answered {unknown.told}"
     expect("unknown", int(unknown.status != 422), at_most=0, code="wrong-status", sees=sees, about="/policy")

@@ -149,8 +149,8 @@ def test_a_large_sum_is_for_people(scene, incident):
     expect("no_end", int(third.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
            about=broken.ref)
     mails = len(house.effects(away, "mail"))
-    sees = f"the weather does not answer (503), and 20 s later a ticket that needs it is {gone.body.get('status')!r}, with"
-    sees = f"{sees} {mails} mails; failed is agreed, and none"
+    sees = f"the weather does not answer (503), and 20 s later a ticket that needs it is {gone.body.get('status')!r},"
+    sees = f"{sees} with {mails} mails; failed is agreed, and none"
     expect("no_end", int(gone.body.get("status") != "failed" or mails > 0), at_most=0, code="no-ending", sees=sees,
            about=away.ref)
     sees = f"no mail can be sent, and 20 s later a ticket that needs one is {last.body.get('status')!r}"
@@ -161,8 +161,8 @@ def test_a_large_sum_is_for_people(scene, incident):
     alone = ((large, "held", first), (broken, "failed", third), (away, "failed", gone), (unsent, "failed", last))
     off = [(status, end.body.get("reason"), rows.get(t.ref)) for t, status, end in alone
         if not end.body.get("reason") or rows.get(t.ref) != (status, end.body["reason"])]
-    sees = f"a ticket is held, and three others have failed; for {len(off)} of them there is no reason, or compliance has"
-    sees = f"{sees} not the same"
+    sees = f"a ticket is held, and three others have failed; for {len(off)} of them there is no reason, or compliance"
+    sees = f"{sees} has not the same"
     if off:
         status, reason, row = off[0]
         known = f"“{row[0]}”, because of “{row[1]}”" if row else "nothing"
@@ -186,8 +186,8 @@ def _each_its_own(incident, house, tickets, found):
     booked = [e.kind for e in house.effects(mixed, "ledger")]
     wrong = end.body.get("routes") != list(mixed.routes) or rows != sorted(mixed.routes) or booked.count("seat") != 1
     sees = f"a letter has a wish that has to be planned, and wants another seat: it goes to"
-    sees = f"{sees} {incident.listed(end.body.get('routes') or [])}, the ledger has {incident.listed(booked)} for it, and"
-    sees = f"{sees} compliance a record of {incident.listed(rows)}"
+    sees = f"{sees} {incident.listed(end.body.get('routes') or [])}, the ledger has {incident.listed(booked)} for it,"
+    sees = f"{sees} and compliance a record of {incident.listed(rows)}"
     expect("one_way", int(wrong), at_most=0, unit="tickets", code="others-changed", sees=sees, story=house.done(mixed))
 
 
