@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -44,7 +45,7 @@ async def chain(ports, handlers, always, late, raising):
 
     def observer(name, answer):
         async def observe(ticket, outcome):
-            called.append(f"{name} {outcome['status']}")
+            called.append(f"{name} {outcome.get('status')}")
             if answer == "raises":
                 raise LookupError(name)
             return {**outcome, "seen": name} if answer == "answers" else None
@@ -59,7 +60,8 @@ async def chain(ports, handlers, always, late, raising):
     async def offer(about):
         called.clear()
         outcome = await made.handle({"about": about})
-        seen.append([about, list(called), {key: str(value) for key, value in outcome.items()} if outcome else None])
+        told = {key: str(value or "") for key, value in outcome.items()} if outcome is not None else None
+        seen.append([about, list(called), told])
 
     for about in (handlers[1][2], "nobody's", late[2]):
         await offer(about)
@@ -71,6 +73,27 @@ async def chain(ports, handlers, always, late, raising):
         await offer(about)
     made.add(observer(always[2][0], always[2][2]), always[2][1], True)
     await offer(handlers[0][2])
+
+    def answers(name, outcome):
+        async def answer(*_):
+            if name:
+                called.append(name)
+            return outcome
+
+        return answer
+
+    for unsound in ({}, {"reason": "none"}, {"status": ""}):
+        made = ports.chain()
+        made.add(answers("unsound", unsound), 1)
+        made.add(answers("behind", {"status": "done"}), 2)
+        made.add(observer("last", ""), 0, True)
+        await offer("unsound")
+    for unsound in ({}, {"reason": "none"}, {"status": ""}):
+        made = ports.chain()
+        made.add(answers("desk", {"status": "done"}))
+        made.add(answers("", unsound), 0, True)
+        made.add(observer("last", ""), 1, True)
+        await offer("unsound")
     return seen
 
 
@@ -101,6 +124,12 @@ def strategies(ports, tenants, names, shares, fares):
         made.register("broken", strategy)
         made.choose("contract", "broken")
         seen["broken"][what] = _raised(made.decide, "contract", fares[0])
+
+    def raises(fare):
+        raise LookupError("a policy of another team")
+
+    made.register("broken", raises)
+    seen["raises"] = _raised(made.decide, "contract", fares[0])
     return seen
 
 
@@ -197,9 +226,19 @@ async def rude_flows(ports, forbidden):
     seen["says what may not be said"] = await _run(make(**says)())
     own = ("check", "_check", "objection", "_objection", "record", "_record", "validate", "execute", "finish", "_run",
         "guard")
-    own = {*own, *(name for name in vars(ports.flow) if name.startswith("_") and not name.endswith("__"))}
+    inherited = {
+        name: value for base in ports.flow.__mro__ if base.__module__.startswith("service")
+        for name, value in vars(base).items()
+        if name not in ("name", "about", "look_ups", "decide", "write", "run") and not name.endswith("__")
+    }  # fmt: skip
+    methods = (classmethod, staticmethod, property)
+    own = {*own, *(name for name, value in inherited.items() if callable(value) or isinstance(value, methods))}
+    odd = {name: 10**9 if isinstance(value, int) else () for name, value in inherited.items() if name not in own}
+    odd |= {"limit": 10**9, "LIMIT": 10**9, "never": (), "NEVER": ()}
     seen["has methods of its own"] = await _run(make(**says, **dict.fromkeys(own, quiet))())
     seen["has coroutines of its own"] = await _run(make(**says, **dict.fromkeys(own, waits))())
+    seen["has attributes of its own, and says it"] = await _run(make(**says, **odd)())
+    seen["has attributes of its own, and is too dear"] = await _run(make(decide=lambda *_: ("k", 100_001), **odd)())
     seen["facts and policy"] = await _run(
         make(
             look_ups=lambda *_: ["fare"],
@@ -219,6 +258,7 @@ async def rude_flows(ports, forbidden):
     except ConnectionError:
         seen["recording fails"] = "passes on"
     seen["taken up again"] = await _taken_up(make)
+    seen["held, and taken up again"] = await _held_again(make)
     return seen
 
 
@@ -230,6 +270,18 @@ async def _taken_up(make):
     await _run(flow, work=work)
     work.fails, before = "", len(work.events)
     outcome = await flow.run({"tenant": "t", "id": "1", "booking": "AB1234", "text": "…"}, work)
+    return [outcome.get("status"), work.events[:before], work.events[before:]]
+
+
+async def _held_again(make):
+    """A flow that would book too much, and less the next time; recording fails at first, and it is run once more."""
+    amounts = iter((100_001, 5))
+    flow, work = make(decide=lambda *_: ("kind", next(amounts)))(), _Work("record")
+    ticket = {"tenant": "t", "id": "1", "booking": "AB1234", "text": "…"}
+    with suppress(ConnectionError):
+        await flow.run(ticket, work)
+    work.fails, before = "", len(work.events)
+    outcome = await flow.run(ticket, work)
     return [outcome.get("status"), work.events[:before], work.events[before:]]
 
 
@@ -298,6 +350,20 @@ async def tree(ports, names, costs, fails, more):
     except LookupError as error:
         seen["raised"] = str(error)
     seen["stopped"] = [list(done), second.progress()]
+    tries = []
+
+    async def at_first():
+        tries.append("try")
+        await asyncio.sleep(0.1)
+        if len(tries) == 1:
+            raise LookupError(fails)
+
+    late = ports.step("late", at_first)
+    both = await asyncio.gather(*(ports.group(name, [late]).run() for name in "ab"), return_exceptions=True)
+    seen["two wait for one that raises"] = [str(error) for error in both]
+    with suppress(LookupError):
+        await late.run()
+    seen["it raised, and is run again"] = [tries, late.progress()]
     done.clear()
     shared = leaf("shared", 1)
     ends = []

@@ -79,6 +79,8 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "says what may not be said": ["held", ["record held"], True],
         "has methods of its own": ["held", ["record held"], True],
         "has coroutines of its own": ["held", ["record held"], True],
+        "has attributes of its own, and says it": ["held", ["record held"], True],
+        "has attributes of its own, and is too dear": ["held", ["record held"], True],
         "facts and policy": [
             "done", ["look up fare", "book k 500", "mail Your ticket is settled.", "record done"], False,
         ],
@@ -88,6 +90,7 @@ def test_nobody_can_skip_the_check(scene, incident, probes):
         "taken up again": [
             "done", ["book kind 1", "mail line 2", "record failed"], ["book kind 1", "mail line 2", "record done"],
         ],
+        "held, and taken up again": ["held", ["record held"], ["record held"]],
     }  # fmt: skip
     wrong, story = _compare(due, seen)
     sees = f"of {len(due)} flows of another team, {len(wrong)} get past what is the same for all. {(wrong or [''])[0]}"
@@ -102,40 +105,90 @@ def test_a_large_sum_is_for_people(scene, incident):
     large = house.ticket(rng, "upgrade", plain=True, quote_cents=LIMIT + rng.randrange(1, 9_000))
     small = house.ticket(rng, "upgrade", plain=True, quote_cents=LIMIT)
     broken = house.ticket(rng, "receipt", plain=True)
+    away = house.ticket(rng, "weather", plain=True)
+    both = house.ticket(rng, "receipt", "seat", plain=True)
+    wish = house.special(rng, wishes=("quote",), hold=0)
+    mixed = replace(wish, text=f"{wish.text} {incident.SAYS['seat'][-1]}", routes=("special", "seat"))
+    unclear = house.ticket(rng)
     unsent = house.ticket(rng, "meal", plain=True)
 
     async def play():
         (first,) = await house.handle([large], patience=8.0)
-        late = await house.send("POST", f"/tickets/{large.ref}/cancel")
         house.gateway.broken.add("fare")
-        ends = [first, *await house.handle([small, broken], patience=8.0)]
+        house.gateway.away.add("weather")
+        ends = [first, *await house.handle([small, broken, away, both, mixed, unclear], patience=20.0)]
         house.gateway.broken.add("mail")
         ends += await house.handle([unsent], patience=20.0)
-        return ends, late, await house.send("GET", "/records")
+        before = await house.send("GET", "/records")
+        ended = [(t, end) for t, end in zip((large, broken, unclear), (ends[0], ends[2], ends[6]), strict=True)
+            if end.body.get("status") not in (*incident.OPEN, None)]
+        late = [(end, await house.send("POST", f"/tickets/{t.ref}/cancel")) for t, end in ended]
+        return ends, late, before, await house.send("GET", "/records")
 
-    (first, _, third, fourth), late, records = house.run(play)
+    (first, _, third, gone, two, three, _, last), late, before, records = house.run(play)
     done = len(house.effects(large, "ledger")) + len(house.effects(large, "mail"))
     quote = house.gateway.facts[large.booking]["quote_cents"]
     sees = f"an upgrade costs {quote / 100:.2f} euros, 1,000 are agreed, and {done} entries and mails are made of it"
     expect("done_anyway", done, at_most=0, unit="effects", code="unchecked", sees=sees, story=house.done(large))
     sees = f"an upgrade is too dear for the desk, and its ticket is {first.body.get('status')!r}"
     expect("not_held", int(first.body.get("status") != "held"), at_most=0, code="no-ending", sees=sees, about=large.ref)
-    sees = f"a ticket that is held is cancelled ({late.told}), and is {late.body.get('status')!r} then"
-    expect("ended_twice", int(late.status != 200 or late.body.get("status") != "held"), at_most=0,
-           code="others-changed", sees=sees, about=large.ref)
+    off = [(end, answer) for end, answer in late
+        if answer.status != 200 or answer.body.get("status") != end.body.get("status")]
+    changed = sum(row not in (records.body.get("records") or []) for row in before.body.get("records") or [])
+    sees = f"of {len(late)} tickets that have ended, {len(off)} do not stay as they are when they are cancelled, and"
+    sees = f"{sees} {changed} records of them do not"
+    if off:
+        end, answer = off[0]
+        sees = f"{sees}: one that is {end.body.get('status')} is {answer.body.get('status')} then ({answer.told})"
+    expect("ended_twice", len(off) + changed, at_most=0, unit="tickets", code="others-changed", sees=sees,
+           about="/cancel")
     booked = [e.cents for e in house.effects(small, "ledger")]
     sees = f"an upgrade of exactly 1,000 euros is within what was agreed, and the ledger has {booked}"
     expect("not_booked", int(booked != [LIMIT]), at_most=0, code="held-back", sees=sees, story=house.done(small))
     sees = f"the fare of a booking cannot be looked up, and its ticket is {third.body.get('status')!r}"
     expect("no_end", int(third.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
            about=broken.ref)
-    sees = f"no mail can be sent, and 20 s later a ticket that needs one is {fourth.body.get('status')!r}"
-    expect("no_end", int(fourth.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
+    mails = len(house.effects(away, "mail"))
+    sees = f"the weather does not answer (503), and 20 s later a ticket that needs it is {gone.body.get('status')!r},"
+    sees = f"{sees} with {mails} mails; failed is agreed, and none"
+    expect("no_end", int(gone.body.get("status") != "failed" or mails > 0), at_most=0, code="no-ending", sees=sees,
+           about=away.ref)
+    sees = f"no mail can be sent, and 20 s later a ticket that needs one is {last.body.get('status')!r}"
+    expect("no_end", int(last.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees,
            about=unsent.ref)
-    rows = {row.get("ticket"): row.get("status") for row in records.body.get("records") or []}
-    off = sum(rows.get(t.ref) != end for t, end in ((large, "held"), (broken, "failed"), (unsent, "failed")))
-    sees = f"a ticket is held, two others have failed, and compliance has {rows}"
-    expect("no_record", off, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
+    found = records.body.get("records") or []
+    rows = {row.get("ticket"): (row.get("status"), row.get("reason")) for row in found}
+    alone = ((large, "held", first), (broken, "failed", third), (away, "failed", gone), (unsent, "failed", last))
+    off = [(status, end.body.get("reason"), rows.get(t.ref)) for t, status, end in alone
+        if not end.body.get("reason") or rows.get(t.ref) != (status, end.body["reason"])]
+    sees = f"a ticket is held, and three others have failed; for {len(off)} of them there is no reason, or compliance"
+    sees = f"{sees} has not the same"
+    if off:
+        status, reason, row = off[0]
+        known = f"“{row[0]}”, because of “{row[1]}”" if row else "nothing"
+        sees = f"{sees}: one is {status}, because of “{reason or ''}”, and its record says {known}"
+    expect("no_record", len(off), at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
+    if two.body.get("routes") == list(both.routes):  # who routes by one word: that is stage 3's business
+        _each_its_own(incident, house, (both, mixed, three), found)
+
+
+def _each_its_own(incident, house, tickets, found):
+    """Of two concerns each has its own end, and its own record; one of them may have to be planned."""
+    both, mixed, end = tickets
+    rows = {row.get("route"): (row.get("status"), row.get("reason")) for row in found if row.get("ticket") == both.ref}
+    mails = len(house.effects(both, "mail"))  # a flawed call of the model may make it fail: that is stage 3's business
+    due = {"receipt": "failed", "seat": "done" if mails else "failed"}
+    wrong = {name: status for name, (status, _) in rows.items()} != due or not rows["receipt"][1]
+    told = incident.listed(f"{name} {status} (“{reason}”)" for name, (status, reason) in rows.items())
+    sees = f"of two concerns the first fails, {mails} mails are sent for the other, and compliance has: {told}"
+    expect("not_its_own", int(wrong), at_most=0, unit="tickets", code="no-record", sees=sees, story=house.done(both))
+    rows = sorted(str(row.get("route")) for row in found if row.get("ticket") == mixed.ref)
+    booked = [e.kind for e in house.effects(mixed, "ledger")]
+    wrong = end.body.get("routes") != list(mixed.routes) or rows != sorted(mixed.routes) or booked.count("seat") != 1
+    sees = f"a letter has a wish that has to be planned, and wants another seat: it goes to"
+    sees = f"{sees} {incident.listed(end.body.get('routes') or [])}, the ledger has {incident.listed(booked)} for it,"
+    sees = f"{sees} and compliance a record of {incident.listed(rows)}"
+    expect("one_way", int(wrong), at_most=0, unit="tickets", code="others-changed", sees=sees, story=house.done(mixed))
 
 
 @pytest.mark.pattern("composite")
@@ -162,6 +215,8 @@ def test_a_tree_is_asked_as_a_leaf(scene, incident, probes):
         "raised": fails,
         "grown below": [a + b + c + d + 2 * more, 5 / 6],
         "stopped": [["a"], 1 / 3],
+        "two wait for one that raises": [fails, fails],
+        "it raised, and is run again": [["try", "try"], 1.0],
         "shared": [["one", "shared"], ["two", "shared"]],
         "one of two who wait is cancelled": [True, True, "shared"],
         "who waits is cancelled": [True, []],
@@ -199,8 +254,10 @@ def test_what_is_cancelled_ends(scene, incident):
     one, two = house.ticket(rng, "seat", plain=True), house.ticket(rng, "meal", "seat", plain=True)
     three = house.ticket(rng, "seat", plain=True)
     four = house.special(rng, wishes=("fare", "weather"), hold=0)
+    five = house.ticket(rng, "meal", "seat", plain=True)
     other = replace(house.ticket(rng, "seat", plain=True), ref=one.ref, tenant="borealis")  # two offices, one ref
-    stopped = (one, two, three, four)
+    tried = house.ticket(rng, "seat", plain=True)
+    stopped = (one, two, three, four, five)
 
     async def play():
         for ticket in (*stopped, other, *stopped):  # and once more
@@ -209,8 +266,10 @@ def test_what_is_cancelled_ends(scene, incident):
         answers, said = [], {}
 
         async def cancel(ticket):
-            while ticket in (three, four) and not house.effects(ticket, "ledger") and house.sim.now < 20.0:
+            while ticket in (three, four, five) and not house.effects(ticket, "ledger") and house.sim.now < 20.0:
                 await asyncio.sleep(0.05)  # until it is half done
+            if ticket is five:
+                await asyncio.sleep(4 * incident.GATEWAY_SECONDS)  # what was mailed before that is answered
             answers.append(await house.send("POST", f"/tickets/{ticket.ref}/cancel", ticket.tenant))
             said[ticket.ref] = house.sim.now
 
@@ -222,19 +281,27 @@ def test_what_is_cancelled_ends(scene, incident):
         late = await house.send("POST", f"/tickets/{other.ref}/cancel", other.tenant)
         ends = await house.settle([*stopped, other], patience=15.0)
         theirs = [await house.send("GET", path, other.tenant) for path in ("/records", "/tickets")]
+        house.gateway.away.add("ledger")
+        await house.submit(tried)
+        until = house.sim.now + 10.0
+        while not any(call[3] == tried.booking for call in house.gateway.calls) and house.sim.now < until:
+            await asyncio.sleep(0.05)  # until the ledger has been tried in vain
+        await cancel(tried)
+        house.gateway.away.clear()
+        await asyncio.sleep(5.0)
         return answers, said, ends, late, await house.send("GET", "/records"), theirs
 
     answers, said, ends, late, records, theirs = house.run(play)
     told = ", ".join(answer.told for answer in answers)
     wrong = sum(answer.status != 200 for answer in answers)
-    sees = f"{len(stopped)} tickets are cancelled, and that is answered {told}"
+    sees = f"{len(answers)} tickets are cancelled, and that is answered {told}"
     expect("not_cancelled", wrong, at_most=0, code="wrong-status", sees=sees, about="/cancel")
     after = {t.ref: [e for tool in ("ledger", "mail") for e in house.effects(t, tool) if e.at > said[t.ref]]
-        for t in stopped}
-    first = next((t for t in stopped if after[t.ref]), one)
+        for t in (*stopped, tried)}
+    first = next((t for t in (*stopped, tried) if after[t.ref]), one)
     count = sum(map(len, after.values()))
-    sees = f"{len(stopped)} tickets are cancelled, and {count} entries and mails are made of them after that was"
-    sees = f"{sees} confirmed"
+    sees = f"{len(after)} tickets are cancelled, one of them while the ledger does not answer, and {count} entries and"
+    sees = f"{sees} mails are made of them after that was confirmed"
     expect("done_after", count, at_most=0, unit="effects", code="goes-on", sees=sees, story=house.done(first))
     *now, status = (end.body.get("status") for end in ends)
     wrong = sum(status != "cancelled" for status in now)
@@ -245,9 +312,15 @@ def test_what_is_cancelled_ends(scene, incident):
     lacking = sum("cancelled" not in [row.get("status") for row in found] for found in rows.values())
     lacking += sum(len({row.get("route") for row in found}) != len(found) for found in rows.values())
     lacking += sum([row.get("route") for row in rows[t.ref]] != list(t.routes) for t in (three, four))
-    sees = f"{len(stopped)} tickets were cancelled, two of them half done, and for {lacking} compliance has no record"
+    sees = f"{len(stopped)} tickets were cancelled, three of them half done, and for {lacking} compliance has no record"
     sees = f"{sees} of that, several of one route, or not the route it took"
     expect("no_record", lacking, at_most=0, unit="tickets", code="no-record", sees=sees, about="/records")
+    mailed = [e for e in house.effects(five, "mail") if e.at < said[five.ref] - 3 * incident.GATEWAY_SECONDS]
+    ways = {row.get("route"): row.get("status") for row in rows[five.ref]}
+    wrong = bool(mailed) and ways != {"meal": "done", "seat": "cancelled"}
+    sees = f"a ticket with two concerns is cancelled when the first is done, its mail sent, and compliance has"
+    sees = f"{sees} {incident.listed(f'{name} {status}' for name, status in ways.items())}"
+    expect("not_its_own", int(wrong), at_most=0, unit="tickets", code="no-record", sees=sees, story=house.done(five))
     # a flawed call of the model may make the other fail: that is stage 3's business
     sees = f"a ticket of another office, with the ref of one that is cancelled, is {status!r}, with"
     sees = f"{sees} {len(house.effects(other, 'ledger'))} of its 1 entries"

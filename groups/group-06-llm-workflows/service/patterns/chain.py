@@ -23,6 +23,6 @@ class Chain:
 
         If a handler raises, the outcome is {"status": "failed", "reason": …}, and nobody behind it is called, but
         those that are always called are. If one of these raises, it is failed, too, and the others are called. What
-        has no "status" is no outcome: whoever returns it has failed as if it had raised.
+        has no "status", or an empty one, is no outcome: whoever returns it has failed as if it had raised.
         """
         raise NotImplementedError("Chain.handle in service/patterns/chain.py")

@@ -25,7 +25,8 @@ class Step:
 
     async def run(self) -> None:
         """Do it, once: when it is done, or cancelled, there is nothing to do; while it is under way, whoever else runs
-        it waits for that. What the work raises passes on, and it is not done.
+        it waits for that. What the work raises passes on to all of them, and it is not done: run again, it is tried
+        again.
 
         If it is cancelled meanwhile, the work gets a CancelledError, and this returns. If who waits for it is
         cancelled, that passes on; and it stops the work, unless somebody else waits for it, too.

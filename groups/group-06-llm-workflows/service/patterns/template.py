@@ -39,7 +39,7 @@ class Flow:
 
     A subclass that has another `run`, of its own or from a mixin, is refused: its `class` statement raises a TypeError.
     One that has an `__init__`, and forgets super().__init__(), works all the same; so does one that happens to have
-    other methods, whatever they are called, and whatever it is called itself.
+    other methods and attributes, whatever they are called, and whatever it is called itself.
     """
 
     name: str = ""
@@ -63,8 +63,9 @@ class Flow:
         The check comes before anything is done: an entry has a kind and from 1 to LIMIT cents; lines are a list (one
         text is none) of at least one, all are text and of more than blanks, and none says what is NEVER said. If not:
         {"status": "held", "reason": …}, and nothing is booked or mailed. What is decided and checked is kept
-        (`work.keep`) before any of it is done: taken up again, a run does what it had decided, whatever a hook would
-        say now. Whatever raises, in a hook or in `work`: {"status": "failed", "reason": …}. Else {"status": "done"}.
-        It is recorded, whatever it is, and once. What `work.record` raises passes on: nobody may think it recorded.
+        (`work.keep`) before any of it is done, also that it is held: taken up again, a run does what it had decided,
+        whatever a hook would say now. Whatever raises, in a hook or in `work`: {"status": "failed", "reason": …}. Else
+        {"status": "done"}. It is recorded, whatever it is, and once. What `work.record` raises passes on: nobody may
+        think it recorded.
         """
         raise NotImplementedError("Flow.run in service/patterns/template.py")

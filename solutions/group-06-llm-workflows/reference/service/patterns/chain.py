@@ -25,7 +25,7 @@ class Chain:
 
         If a handler raises, the outcome is {"status": "failed", "reason": …}, and nobody behind it is called, but
         those that are always called are. If one of these raises, it is failed, too, and the others are called. What
-        has no "status" is no outcome: whoever returns it has failed as if it had raised.
+        has no "status", or an empty one, is no outcome: whoever returns it has failed as if it had raised.
         """
         try:
             outcome = _sound(await self._first(ticket))
@@ -33,7 +33,8 @@ class Chain:
             outcome = _failed(error)
         for _, _, handler in list(self._always):
             try:
-                outcome = _sound(await handler(ticket, outcome) or outcome)
+                changed = await handler(ticket, outcome)
+                outcome = outcome if changed is None else _sound(changed)
             except Exception as error:
                 outcome = _failed(error)
         return outcome
