@@ -394,7 +394,7 @@ def test_a_tool_that_comes_back_changes_no_plan(scene, incident):
     mails, entries = (len(house.effects(ticket, tool)) for tool in ("mail", "ledger"))
     story = sorted([*house.done(ticket), (crashed, f"the desk crashes; when it is up again, {what} works")])
     sees = f"{told[what]}; and the desk crashes. Afterwards {what} works, and only letters cannot be routed; of the"
-    sees = f"{sees} ticket, {amiss}; mails sent: {mails}, amounts booked: {entries}. Right is {ticket.status}, all once"
+    sees = f"{sees} ticket, {amiss}; mails sent: {mails}, amounts booked: {entries}. Right is {ticket.status}, and each once"
     expect("amiss", len(wrong), at_most=0, unit="tickets", code="not-once", sees=sees, story=story)
 
 
