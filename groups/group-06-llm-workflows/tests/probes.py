@@ -542,8 +542,9 @@ def validated(ports, plans, budget):
     return seen, len(notes)
 
 
-async def executed(ports, first, second, fails, values):
-    """Two plans, of which the first fails at the tool `fails`; then the second with the same `done`, twice."""
+async def executed(ports, first, second, fails, values, more):
+    """Two plans, of which the first fails at the tool `fails`; then the second with the same `done`, twice. And `more`,
+    each alone."""
     called, done, broken = [], {}, [fails]
 
     async def call(tool, args):
@@ -584,6 +585,15 @@ async def executed(ports, first, second, fails, values):
     except Exception as error:
         seen["ill"] = ["BadPlan" if isinstance(error, ports.bad_plan) else type(error).__name__]
     seen["ill"] += [tool for tool, _ in called if tool == "hold"]
+    tools["empty"], values["empty"] = _tool(ports, "empty", {"booking": "booking"}, [], gives=("price",)), {}
+    for what, plan in more.items():
+        called.clear()
+        error = []
+        try:
+            await ports.execute(ports.validate(plan, tools, 20), call, {})
+        except Exception as raised:
+            error = ["BadPlan" if isinstance(raised, ports.bad_plan) else type(raised).__name__]
+        seen[what] = [f"{tool} {json.dumps(args, sort_keys=True)}" for tool, args in called] + error
     return seen
 
 

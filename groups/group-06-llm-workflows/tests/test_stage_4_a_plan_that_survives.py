@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from grader.plugin import expect
 from grader.sim import enumerate_crashes
+from grader.world import faults
 
 pytestmark = pytest.mark.stage(4)
 
@@ -43,6 +44,10 @@ def register(desk):
         return await desk.call("quote", args, tenant, key)
     desk.tool(Tool(name="{tool}", about="what {thing} costs", arguments={{"booking": "booking"}}, call=call,
         gives=("quote_cents",)))
+    async def holds(args, tenant, key):
+        entry = {{"booking": args["pnr"], "kind": "{deed}", "amount_cents": {cents}}}
+        return await desk.call("ledger", entry, tenant, key)
+    desk.tool(Tool(name="{deed}", about="what {deed} is", arguments={{"pnr": "booking"}}, call=holds, gives=("entry",)))
     async def fails(args, tenant, key):
         raise LookupError("{sad}")
     desk.tool(Tool(name="{sad}", about="how {sad} it is", arguments={{"booking": "booking"}}, call=fails,
@@ -151,7 +156,14 @@ def test_what_is_done_is_what_was_planned(scene, incident, probes):
 
     first = plan(ids, range(4), text)
     second = plan(new, rng.sample(range(4), 4), f"{text}. Sorry")
-    seen = house.run(lambda: house.desk.probe(probes.executed, first, second, "send", values))
+    hold = {"booking": booking, "cents": price}
+    more = {
+        "odd": _plan(("s1", "hold", {**hold, "force": True}, ())),
+        "twice": _plan(("s1", "hold", hold, ()), ("s2", "hold", dict(reversed(hold.items())), ("s1",))),
+        "blank": _plan(("s1", "empty", {"booking": booking}, ()),
+                       ("s2", "send", {"booking": booking, "text": "It costs $s1.price"}, ())),
+    }  # fmt: skip
+    seen = house.run(lambda: house.desk.probe(probes.executed, first, second, "send", values, more))
     said = f"It costs {price} in {city}, not $1 or $x"
     due = [
         ["look", {"booking": booking}], ["find", {"booking": booking}], ["hold", {"booking": booking, "cents": price}],
@@ -179,6 +191,18 @@ def test_what_is_done_is_what_was_planned(scene, incident, probes):
     expect("unchecked", int(seen["ill"] != ["BadPlan"]), at_most=0, code="not-as-planned", sees=sees, story=story)
     sees = f"a plan is executed for another ticket, and {seen['anew']} of its 4 steps are called"
     expect("not_anew", int(seen["anew"] != 4), at_most=0, code="not-as-planned", sees=sees, story=story)
+    story += [(4.0, f"{what}: {seen[what]}") for what in more]
+    sees = "a step has an argument that its tool does not have, and that comes to"
+    sees = f"{sees} {' and '.join(seen['odd'])}"
+    right = seen["odd"] in ([f"hold {json.dumps(hold, sort_keys=True)}"], ["BadPlan"])
+    expect("passed_on", int(not right), at_most=0, code="not-as-planned", sees=sees, story=story)
+    sees = "a plan has a step twice, with other ids and its arguments in another order, and it is called"
+    sees = f"{sees} {len(seen['twice'])} times"
+    right = seen["twice"] == [f"hold {json.dumps(hold, sort_keys=True)}"]
+    expect("twice", int(not right), at_most=0, code="done-again", sees=sees, story=story)
+    sees = f"a tool gives no price, and the plan that writes about it ends with {' and '.join(seen['blank'])}"
+    right = seen["blank"][1:] == ["BadPlan"]
+    expect("left_blank", int(not right), at_most=0, code="not-as-planned", sees=sees, story=story)
 
 
 @pytest.mark.pattern("planner-executor")
@@ -221,22 +245,34 @@ def test_a_flawed_plan_has_no_effects(scene, incident):
 def test_a_new_plan_does_not_begin_anew(scene, incident):
     """A tool fails in the midst of a plan: a new one does the rest, and not what is done."""
     rng = scene.rng("tickets")
-    house = incident.House(scene)
+    down = []
+    mute = faults.failing(0.0, 900.0, 503, when=lambda call: bool(down) and b'"tools"' in call.body)
+    house = incident.House(scene, fails=[mute])
     tickets = [house.special(rng, wishes=("fare", "quote"), hold=rng.randrange(2), without="quote") for _ in range(6)]
     unheld, lost = house.special(rng, wishes=("fare", "weather"), hold=2), house.special(rng, hold=0)
+    two = house.special(rng, wishes=("fare", "quote", "weather"), hold=rng.randrange(3))
+    two = replace(two, mails=(two.mails[0][:1],))  # two tools fail
+    well = house.special(rng, wishes=("fare", "quote"), hold=0)
+    unplanned = replace(house.special(rng, hold=0), status="failed", entries=(), mails=())
 
     async def play():
         ends = []
-        for failing, some in ((house.gateway.broken, tickets[:3]), (house.gateway.away, tickets[3:])):
+        house.gateway.away.add("weather")
+        for failing, some in ((house.gateway.broken, [two, *tickets[:3]]), (house.gateway.away, tickets[3:])):
             failing.add("quote")
             ends += await house.handle(some, gap=0.1, patience=20.0)
-            failing.clear()
+            house.gateway.broken.clear()
+            house.gateway.away.clear()
+        ends += await house.handle([well], patience=20.0)
+        down.append("the model")
+        ends += await house.handle([unplanned], patience=20.0)
+        down.clear()
         house.gateway.broken.add("ledger")
         ends += await house.handle([unheld], patience=20.0)
         house.gateway.broken.update(incident.KINDS)
         return ends, await house.handle([lost], patience=20.0)
 
-    (*ends, half), (end,) = house.run(play)
+    (both, *ends, fit, unasked, half), (end,) = house.run(play)
     again = house.again(tickets)
     doubled = next((t for t in tickets if len(house.effects(t, "ledger")) > 1), tickets[0])
     sees = f"one tool fails, {len(tickets)} plans are made anew, and {again} entries and mails are made again"
@@ -251,6 +287,18 @@ def test_a_new_plan_does_not_begin_anew(scene, incident):
            story=house.done(unheld))
     sees = f"all tools are broken, and a ticket that has to be planned is {end.body.get('status')!r}"
     expect("no_end", int(end.body.get("status") != "failed"), at_most=0, code="no-ending", sees=sees, about=lost.ref)
+    amiss = house.wrong(two, both)
+    sees = f"two tools fail that a request is planned with, one after the other, and it is not solved without them:"
+    sees = f"{sees} {amiss}"
+    expect("not_without_two", int(bool(amiss)), at_most=0, unit="tickets", code="unsolved", sees=sees,
+           story=house.done(two))
+    amiss = house.wrong(well, fit)
+    sees = f"a tool that has failed others is well again, and the next request is not solved with it: {amiss}"
+    expect("given_up", int(bool(amiss)), at_most=0, unit="tickets", code="unsolved", sees=sees, story=house.done(well))
+    amiss = house.wrong(unplanned, unasked)
+    sees = f"the model goes down when a request has been routed, so that nobody plans it; 20 s later, {amiss}. Right is"
+    sees = f"{sees} failed, with nothing done"
+    expect("not_failed", int(bool(amiss)), at_most=0, unit="tickets", code="no-ending", sees=sees, about=unplanned.ref)
 
 
 @pytest.mark.pattern("stepwise-execution")
@@ -302,32 +350,52 @@ def test_a_step_is_done_once(scene, incident, probes):
 
 @pytest.mark.pattern("stepwise-execution")
 def test_a_tool_that_comes_back_changes_no_plan(scene, incident):
-    """A tool fails, a new plan does without it, and the desk crashes: whatever works again by then, one mail is sent."""
+    """Something fails, the rest is done without it, and the desk crashes: whatever works again by then, what had failed
+    is not done after all, and what was done is there once."""
     rng = scene.rng("tickets")
-    house = incident.House(scene)
-    ticket = house.special(rng, wishes=("fare", "quote"), hold=rng.randrange(2), without="quote")
+    rude, mute = [], []  # refuses to write of meals; cannot route
+    house = incident.House(scene, fails=[
+        faults.failing(0.0, 900.0, 401, when=lambda call: bool(rude) and b"meal: ordered" in call.body),
+        faults.failing(0.0, 900.0, 503, when=lambda call: bool(mute) and b'"tools"' not in call.body),
+    ])  # fmt: skip
+    tickets = [house.special(rng, wishes=("fare", tool), hold=rng.randrange(2), without=tool)
+        for tool in ("quote", "weather")]
+    two = house.ticket(rng, "meal", "seat", plain=True)
+    tickets.append(replace(two, status="failed", mails=two.mails[1:]))
+    gone = {"quote": house.gateway.broken, "weather": house.gateway.away, "the model": rude}
+    told = {
+        "quote": "quote fails for good, and a plan does without it",
+        "weather": "weather does not answer, and a plan does without it",
+        "the model": "the model refuses the mail about a meal, so that this concern has failed; the seat is served",
+    }
 
     async def play():
-        house.gateway.broken.add("quote")
-        await house.submit(ticket)
-        for _ in range(2_000):
-            await asyncio.sleep(0.01)
-            if house.effects(ticket, "mail"):
-                break
-        crashed = house.sim.now
-        house.desk.crash()
-        house.gateway.broken.clear()
-        await house.desk.start()
-        return crashed, *await house.settle([ticket], patience=20.0)
+        ends = []
+        for ticket, (what, where) in zip(tickets, gone.items(), strict=True):
+            mute.clear()
+            where.add(what) if isinstance(where, set) else where.append(what)
+            await house.submit(ticket)
+            for _ in range(2_000):
+                await asyncio.sleep(0.01)
+                if house.effects(ticket, "mail"):
+                    break
+            crashed = house.sim.now
+            house.desk.crash()
+            where.clear()
+            mute.append("routes are kept")
+            await house.desk.start()
+            (end,) = await house.settle([ticket], patience=20.0)
+            ends.append((what, ticket, crashed, end))
+        return ends
 
-    crashed, end = house.run(play)
+    ends = house.run(play)
+    wrong = [(*each, amiss) for each in ends if (amiss := house.wrong(each[1], each[3]))]
+    what, ticket, crashed, end, amiss = (wrong or [(*ends[0], "")])[0]
     mails, entries = (len(house.effects(ticket, tool)) for tool in ("mail", "ledger"))
-    story = sorted([*house.done(ticket), (crashed, "the desk crashes; when it is up again, quote works")])
-    status, reason = end.body.get("status"), end.body.get("reason")
-    right = status == "done" and (mails, entries) == (1, 1)
-    sees = "quote fails, a plan does without it, and the desk crashes. Afterwards quote works, and the ticket is"
-    sees = f"{sees} {status}{f' (“{reason}”)' if reason else ''}; mails sent: {mails}, amounts held: {entries}"
-    expect("amiss", int(not right), at_most=0, unit="tickets", code="not-once", sees=sees, story=story)
+    story = sorted([*house.done(ticket), (crashed, f"the desk crashes; when it is up again, {what} works")])
+    sees = f"{told[what]}; and the desk crashes. Afterwards {what} works, and only letters cannot be routed; of the"
+    sees = f"{sees} ticket, {amiss}; mails sent: {mails}, amounts booked: {entries}. Right is {ticket.status}, and each once"
+    expect("amiss", len(wrong), at_most=0, unit="tickets", code="not-once", sees=sees, story=story)
 
 
 @pytest.mark.pattern("stepwise-execution")
@@ -393,22 +461,29 @@ def test_everybody_sees_how_far_it_is(scene, incident):
     rng = scene.rng("tickets")
     house = incident.House(scene, median=rng.uniform(3.0, 5.0))
     ticket = house.ticket(rng, "delay", "seat", plain=True, sky="clear")
+    planned = house.special(rng, wishes=("fare", "quote"), hold=0, without="quote")
+    house.gateway.broken.add("quote")
 
     async def play():
-        await house.submit(ticket)
-        looks = []
-        for _ in range(60):
+        looks = {each.ref: [] for each in (ticket, planned)}
+        for each in (ticket, planned):
+            await house.submit(each)
+        for number in range(70):
             await asyncio.sleep(0.5)
-            looks.append(await house.look(ticket))
-            if len(looks) == 16:
+            if number == 16:
                 house.desk.crash()
                 await house.desk.start()
-                looks.append(await house.look(ticket))
-            if looks[-1].body.get("status") not in incident.OPEN:
+            under_way = False
+            for each in (ticket, planned):
+                seen = looks[each.ref]
+                if not seen or seen[-1].body.get("status") in (*incident.OPEN, None):
+                    seen.append(await house.look(each))
+                    under_way = True
+            if not under_way:
                 break
-        return looks
+        return looks[ticket.ref], looks[planned.ref]
 
-    looks = house.run(play)
+    looks, more = house.run(play)
     told = [look.steps for look in looks if look.status == 200]
     story = [(look.ended, f"{look.body.get('status')}: {look.steps[0]} of {look.steps[1]}") for look in looks]
     good = [(k, n) for k, n in told if type(k) is int and type(n) is int and 0 <= k <= n]
@@ -427,18 +502,33 @@ def test_everybody_sees_how_far_it_is(scene, incident):
     wrong = int(looks[-1].body.get("status") != "done" or last[0] != last[1] or not last[0])
     sees = f"a ticket is {looks[-1].body.get('status')!r}, and {last[0]} of {last[1]} steps are done"
     expect("wrong_end", wrong, at_most=0, code="no-progress", sees=sees, story=story)
+    told = [(look.body.get("status"), *look.steps) for look in more if look.status == 200]
+    story = [(look.ended, f"{look.body.get('status')}: {look.steps[0]} of {look.steps[1]}") for look in more]
+    off = [(k, n) for _, k, n in told if not (type(k) is int and type(n) is int and 0 <= k <= n)]
+    sees = f"a planned ticket is asked after {len(told)} times, and {len(off)} times it does not say how far it is"
+    expect("plan_not_said", len(off), at_most=0, unit="times", code="no-progress", sees=sees, story=story)
+    falls = sum(b[1] < a[1] for a, b in zip(told, told[1:], strict=False))
+    sees = "a ticket is planned anew, since a tool fails, the desk crashes once, and"
+    sees = f"{sees} {falls} times less is done than before"
+    expect("plan_falls", falls, at_most=0, unit="times", code="lost-place", sees=sees, story=story)
+    early = sum(k == n for status, k, n in told if status == "running")
+    status, k, n = told[-1]
+    sees = f"a planned ticket says {early} times, while it is under way, that all of it is done; in the end it"
+    sees = f"{sees} is {status}, with {k} of {n} steps done"
+    wrong = early + int(status != "done" or k != n or not k)
+    expect("plan_wrong_end", wrong, at_most=0, unit="times", code="no-progress", sees=sees, story=story)
 
 
 @pytest.mark.pattern("template-method", "router-agent", "stepwise-execution")
 def test_a_tenth_type_arrives_as_a_file(scene, incident):
     """A ticket type of another team is there on all paths; what there was is as it was, the desk's files, too."""
     rng = scene.rng("plug-in")
-    name, tool, sad, trouble, rude = (incident.word(rng) for _ in range(5))
+    name, tool, sad, trouble, rude, deed = (incident.word(rng) for _ in range(6))
     thing, other = f"{incident.word(rng)}s", f"{incident.word(rng)}s"
     cents = rng.randrange(1_000, 9_000)
     text = FLOW.format(
-        name=name, tool=tool, sad=sad, thing=thing, other=other, trouble=trouble, rude=rude, cents=cents,
-        never="we guarantee it",
+        name=name, tool=tool, sad=sad, thing=thing, other=other, trouble=trouble, rude=rude, deed=deed,
+        cents=cents, never="we guarantee it",
     )
     files = sorted(path for path in (scene.service.root / "service").rglob("*.py"))
     before = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
@@ -458,7 +548,7 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
         amount = house.gateway.facts[booking]["quote_cents"] % 1000 + cents
         quote = str(house.gateway.facts[booking]["quote_cents"])
         known = {"seat": (("seat", 1_200), "seat: 1200 cents"), "special": ((), quote), "upgrade": ((), ""),
-            name: ((name, amount), f"{name}: {amount} cents")}
+            name: ((name, amount), f"{name}: {amount} cents"), deed: ((deed, cents), "entry")}
         due = [known[route] for route in routes]
         return incident.Ticket(
             f"N-{booking}", "aero", booking, f"{said} {more}".strip(), routes, "done",
@@ -479,17 +569,21 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     wish = f"Please arrange several things: get a quotation, see how {sad} it is, and write me an email."
     replanned = new(wish, "special")
     cut = new(f"Somebody took my {other}.", name)
+    wish = f"Please arrange several things: see about {deed} there, and write me an email."
+    its_own = [replace(new(wish, deed, more=f"pnr={house.booking(rng)}"), routes=("special",)) for _ in range(3)]
 
     async def play():
         routes = await house.send("GET", "/routes")
-        await house.handle([*old, *happy, both, fails, held, dear, planned, replanned], patience=20.0)
-        await house.submit(cut)
-        for _ in range(40):  # until something is booked
-            await asyncio.sleep(0.05)
-            if house.effects(cut, "ledger"):
-                break
-        await house.desk.restart()
-        ends = await house.settle([*happy, both, cut, planned, replanned, fails, held, dear], patience=20.0)
+        first = [*old, *happy, both, fails, held, dear, planned, replanned, *its_own[:2]]
+        await house.handle(first, patience=20.0)
+        for ticket in (cut, its_own[2]):
+            await house.submit(ticket)
+            for _ in range(200):  # until something is booked
+                await asyncio.sleep(0.01)
+                if house.effects(ticket, "ledger"):
+                    break
+            await house.desk.restart()
+        ends = await house.settle([*happy, both, cut, planned, replanned, *its_own, fails, held, dear], patience=20.0)
         return routes, ends, await house.send("GET", "/records"), await house.send("GET", "/tickets")
 
     routes, ends, records, listed = house.run(play)
@@ -497,32 +591,35 @@ def test_a_tenth_type_arrives_as_a_file(scene, incident):
     sees = f"a ticket type arrives as a file, and GET /routes has {len(known)} types, and not that one"
     expect("not_listed", int(name not in known), at_most=0, unit="types", code="plug-in-ignored", sees=sees,
            about="/routes")
-    paths = list(zip([*happy, both, cut, planned, replanned], ends[:6], strict=True))
+    *ends, fails_end, held_end, dear_end = ends
+    paths = list(zip([*happy, both, cut, planned, replanned, *its_own], ends, strict=True))
     told = [
         "its first ticket, which names another booking", "another ticket of it",
         "a ticket with another concern beside it",
         "a ticket across a crash", "a plan with its tool", "a plan with a tool of that file that raises",
+        *["a plan with a tool of that file that books, for a letter that names another booking"] * 2,
+        "a plan with a tool of that file that books, across a crash",
     ]  # fmt: skip
     wrong = [f"{what}: {house.wrong(t, end)}" for what, (t, end) in zip(told, paths, strict=True)
         if house.wrong(t, end)]
     about = next((t for t, end in paths if house.wrong(t, end)), happy[0])
-    sees = f"a ticket type arrives as a file, and is not there on {len(wrong)} of {len(paths)} paths. Of"
+    sees = f"a ticket type and its tools arrive as a file, and are not there on {len(wrong)} of {len(paths)} paths. Of"
     sees = f"{sees} {(wrong or [''])[0]}"
     expect("not_on_all_paths", len(wrong), at_most=0, unit="paths", code="plug-in-ignored", sees=sees,
            story=house.done(about))
-    got = [end.body.get("status") for end in ends[6:8]]
+    got = [end.body.get("status") for end in (fails_end, held_end)]
     done = sum(name in (e.kind, *e.text.split(": ")) for tool in ("ledger", "mail") for e in house.effects(held, tool))
     sees = f"a new type raises on one ticket, and guarantees something on another: these are {got[0]} and {got[1]},"
     sees = f"{sees} with {done} entries and mails of that type for the latter; right are failed and held, since of two"
     sees = f"{sees} routes the first that is not done counts, and nothing is done"
     expect("unguarded", int(got != ["failed", "held"] or done > 0), at_most=0, code="skipped", sees=sees,
            story=house.done(held))
-    for what, ticket, end in (("fails", fails, ends[6]), ("is held", held, ends[7])):
+    for what, ticket, end in (("fails", fails, fails_end), ("is held", held, held_end)):
         amiss = house.wrong(ticket, end)
         sees = f"a ticket has two concerns, of which one {what}, and the other is not served: {amiss}"
         expect("not_served", int(bool(amiss)), at_most=0, unit="tickets", code="others-changed", sees=sees,
                story=house.done(ticket))
-    amiss = house.wrong(dear, ends[8])
+    amiss = house.wrong(dear, dear_end)
     sees = f"of the two concerns of a ticket the first is held, the second fails, and the ticket is not held: {amiss}"
     expect("not_the_first", int(bool(amiss)), at_most=0, unit="tickets", code="no-ending", sees=sees,
            story=house.done(dear))

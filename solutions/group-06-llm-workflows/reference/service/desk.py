@@ -123,7 +123,7 @@ class Desk:
 
         async def follow(flow: Any) -> None:
             work = Work(given, flow.name, self.runs, self._llm, self.tools, self.strategies, self.db)
-            outcomes.append(await flow.run(given, work))
+            outcomes.append(work.recorded() or await flow.run(given, work))
 
         tree = Group(ticket["id"], [Step(flow.name, partial(follow, flow)) for flow in flows])
         self._trees[ticket["number"]] = tree

@@ -103,6 +103,12 @@ class Work:
             values,
         )
 
+    def recorded(self) -> dict | None:
+        """How it ended, if a crash came only after that."""
+        named = "SELECT status, reason FROM records WHERE tenant = ? AND ticket = ? AND route = ?"
+        row = self._db.execute(named, (self.ticket["tenant"], self.ticket["id"], self.route)).fetchone()
+        return dict(row) if row else None
+
     def _ours(self, tool: str, args: dict) -> dict:
         """The arguments, for the booking of the ticket, whichever a letter or a model has named."""
         kinds = self.tools.known[tool].arguments.items()

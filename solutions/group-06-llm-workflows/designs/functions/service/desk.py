@@ -54,6 +54,11 @@ def make_desk(settings) -> SimpleNamespace:
             values = (ticket["tenant"], ticket["id"], way, outcome["status"], str(outcome.get("reason") or ""))
             db.execute("INSERT INTO records (tenant, ticket, route, status, reason) VALUES (?, ?, ?, ?, ?)", values)
 
+    def recorded(ticket, way: str) -> dict | None:
+        named = "SELECT status, reason FROM records WHERE tenant = ? AND ticket = ? AND route = ?"
+        row = db.execute(named, (ticket["tenant"], ticket["id"], way)).fetchone()
+        return dict(row) if row else None
+
     def work_for(ticket, way: str) -> SimpleNamespace:
         async def step(name, doing):
             return await runs.step(run_of(ticket), f"{way}/{name}", doing)
@@ -143,7 +148,7 @@ def make_desk(settings) -> SimpleNamespace:
         ends: list = []
 
         async def go(way):
-            ends.append(await flows[way].run(ticket, work_for(ticket, way)))
+            ends.append(recorded(ticket, way) or await flows[way].run(ticket, work_for(ticket, way)))
 
         tree = trees[ticket["number"]] = Group("ticket", [Step(way, partial(go, way)) for way in ways])
         await tree.run()

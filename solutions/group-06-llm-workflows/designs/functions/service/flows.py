@@ -62,7 +62,7 @@ async def planned(ticket, work) -> dict:
     messages = [{"role": "system", "content": "Answer with a plan."}, {"role": "user", "content": letter}]
     done: dict = {}
     error = ""
-    for turn in range(4):
+    for turn in range(8):
         said = (await work.ask(f"plan {turn}", messages, list(work.tools.known.values())))["content"] or "nothing"
         try:
             await execute(own(validate(said, work.tools.known), ticket["booking"]), work.use, done)

@@ -114,7 +114,7 @@ class Desk:
 
         async def follow(name: str) -> None:
             work = Work(case, name, self._llm, self.tools, self.strategies, self.db)
-            outcomes.append(await self.flows[name].run(given, work))
+            outcomes.append(work.recorded() or await self.flows[name].run(given, work))
 
         await Group(ticket["id"], [Step(name, partial(follow, name)) for name in names]).run()
         self.runs.expect(case.run, self.runs.progress(case.run)[0])

@@ -5,6 +5,8 @@ from typing import Any
 from service.patterns.planner import BadPlan, execute, validate
 from service.patterns.template import Flow
 
+PLANS = 8  # that a ticket may need: a flawed one costs one, and so does each tool that fails
+
 
 class Refund(Flow):
     name = "refund"
@@ -142,7 +144,7 @@ class Special:
         messages = [{"role": "system", "content": "Make a plan for the ticket, as JSON."}, user]
         done: dict[str, dict] = {}
         trouble = ""
-        for attempt in range(3):
+        for attempt in range(PLANS):
             said = (await work.ask(f"plan {attempt}", messages, list(work.tools.known)))["content"] or ""
             try:
                 await execute(validate(said, work.tools.known), work.use, done)

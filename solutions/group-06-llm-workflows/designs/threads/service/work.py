@@ -121,6 +121,12 @@ class Work:
         values = (self.tenant, self.case.ticket["id"], self.route, outcome["status"], outcome.get("reason", ""))
         self._db.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", values)
 
+    def recorded(self) -> dict | None:
+        """How it ended, if a crash came only after that."""
+        named = "SELECT status, reason FROM records WHERE tenant = ? AND ticket = ? AND route = ?"
+        row = self._db.execute(named, (self.tenant, self.case.ticket["id"], self.route)).fetchone()
+        return dict(row) if row else None
+
     async def _step(self, name: str, work: Any) -> Any:
         return await self.case.step(f"{self.route}: {name}", work)
 
