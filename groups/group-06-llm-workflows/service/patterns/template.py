@@ -64,8 +64,8 @@ class Flow:
         text is none) of at least one, all are text and of more than blanks, and none says what is NEVER said. If not:
         {"status": "held", "reason": …}, and nothing is booked or mailed. What is decided and checked is kept
         (`work.keep`) before any of it is done, also that it is held: taken up again, a run does what it had decided,
-        whatever a hook would say now. Whatever raises, in a hook or in `work`: {"status": "failed", "reason": …}. Else
-        {"status": "done"}. It is recorded, whatever it is, and once. What `work.record` raises passes on: nobody may
-        think it recorded.
+        whatever a hook would say now; what is looked up may be asked again. Whatever raises, in a hook or in `work`:
+        {"status": "failed", "reason": …}. Else {"status": "done"}. It is recorded, whatever it is, and once. What
+        `work.record` raises passes on: nobody may think it recorded.
         """
         raise NotImplementedError("Flow.run in service/patterns/template.py")
