@@ -23,6 +23,10 @@ _VIEW_SIZE = "size=64m,nr_inodes=8192"
 
 _DISKS_SIZE = "size=640m,nr_inodes=32768"
 
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_HIDDEN = [each.path for each in os.scandir(_PACKAGE) if each.is_dir() and each.name not in ("host", "__pycache__")]
+"""What no host needs of our own package: the worlds know what their models and providers will answer."""
+
 _NEWNS, _NEWPID = 0x0002_0000, 0x2000_0000
 _RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DETACH = 2
@@ -49,19 +53,11 @@ def limited_disk(folder: str) -> None:
     _mount("none", folder, "tmpfs", _NOSUID | _NODEV, _DISKS_SIZE)
 
 
-_OURS = os.path.dirname(os.path.dirname(__file__))
-_HIDDEN = sorted(
-    folder.path for folder in os.scandir(_OURS) if folder.is_dir() and folder.name not in ("host", "__pycache__")
-)
-"""What no host needs of our own package: the worlds know what their models and providers will answer."""
-
-
 def enter(system: Sequence[str], readable: Sequence[str], writable: Sequence[str]) -> None:
-    """From now on this process sees `system` and `readable` as they are, without writing, `writable`, and nothing else;
-    of our own package, no folder but this one.
+    """From now on this process sees `system` and `readable` as they are, without writing, `writable`, and nothing else.
 
-    Absolute paths of folders, but in `system` also of files. Then it gives up all that would let it out again. Raises
-    CannotConfine.
+    Absolute paths of folders, but in `system` also of files; our own package is below one of those, and of its folders
+    this one alone is seen. Then it gives up all that would let it out again. Raises CannotConfine.
     """
     program = _filter()
     _call("unshare", _libc.unshare(_NEWNS))
@@ -69,7 +65,7 @@ def enter(system: Sequence[str], readable: Sequence[str], writable: Sequence[str
     _mount("none", VIEW, "tmpfs", _NOSUID | _NODEV, _VIEW_SIZE)
     for path in system:
         _bind(path, _REC)
-    for path in _HIDDEN if any(f"{_OURS}/".startswith(f"{each}/") for each in system) else ():
+    for path in _HIDDEN:
         _mount("none", VIEW + path, "tmpfs", _RDONLY | _NOSUID | _NODEV, "size=0")
     for path in readable:
         _bind(path)
